@@ -1,0 +1,35 @@
+"""How a node's NGINX is found, reloaded and locked: what the user may say about a node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOptions:
+    """Settings of one node; empty means: find out on the node. Timeouts in seconds."""
+
+    nginx_bin: str = ""
+    nginx_conf: str = ""
+    state_dir: str = ""
+    reload_command: str = ""
+    who: str = ""
+    message: str = ""
+    lock_timeout: int = 30
+    reload_timeout: int = 30
+    confirm_timeout: int = 30
+    keep: int = 20
+
+    def parameters(self) -> Iterator[tuple[str, str]]:
+        """The request parameters of node.sh that every request takes."""
+        yield "bin", self.nginx_bin
+        yield "conf", self.nginx_conf
+        yield "state", self.state_dir
+        yield "reload", self.reload_command
+        yield "who", " ".join(self.who.split())
+        yield "message", " ".join(self.message.split())
+        yield "lock-timeout", str(self.lock_timeout)
+        yield "reload-timeout", str(self.reload_timeout)
+        yield "confirm-timeout", str(self.confirm_timeout)
+        yield "keep", str(self.keep)
