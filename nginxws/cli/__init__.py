@@ -1,0 +1,72 @@
+"""The command line: one module a command or close family; this one starts them.
+
+``main`` turns every ending into the exit codes of the contract (``errors.ExitCode``):
+click's own usage errors are 64, not 2, and an abort is 130.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import click
+
+from nginxws.cli.group import LazyGroup
+from nginxws.errors import ExitCode, NginxwsError
+
+#: Command name -> module of nginxws.cli that holds it, and its one-line help.
+COMMANDS = {
+    "add-route": ("add_route", "Put a WebSocket route on a balancer: live and proved, or as it was."),
+    "remove-route": ("remove_route", "Take a managed route out again, to the byte."),
+    "list-routes": ("list_routes", "List WebSocket routes, managed and hand-written, with drift."),
+    "render": ("render", "Print a route's block; no node, no file."),
+    "probe": ("probe", "Try a WebSocket handshake and say what the answer means."),
+    "recover": ("recover", "Undo what an interrupted command left on a node."),
+    "unlock": ("unlock", "Say who holds a node's lock, and free it."),
+    "demo": ("demo", "A balancer, a chat application, and a route added by nginxws itself."),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    commands_in=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name=None, version=__import__("nginxws").__version__, prog_name="nginxws")
+def cli() -> None:
+    """Put a WebSocket route on an NGINX balancer: live, proved, or the node is as it was.
+
+    \b
+        nginxws add-route /ws/ 10.0.0.5:8080 --node lb1 --dry-run
+        nginxws add-route /ws/ 10.0.0.5:8080 --node lb1
+    """
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit with a code of the contract."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        outcome = cli.main(args=arguments, prog_name="nginxws", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        return ExitCode.USAGE
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.ERROR
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; nothing was changed", err=True)
+        return ExitCode.INTERRUPTED
+    except NginxwsError as error:
+        from nginxws.report.text import show_error
+
+        show_error(error)
+        return error.code
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): not our failure, nothing more to say.
+        sys.stderr.close()
+        return ExitCode.DONE
+    return int(outcome) if isinstance(outcome, int) else ExitCode.DONE

@@ -708,6 +708,8 @@ do_recover() {
   [ -d "$S" ] || { emit_done ok clean ''; return; }
   step lock
   lock || return 0
+  number=$(($(next_revision) - 1))
+  emit last "$number $(sed -n 's/^tx //p' "$S/revisions/$number/meta" 2>/dev/null)"
   if [ -d "$S/pending" ]; then
     load_pending
     restore recovery "interrupted transaction $TX"

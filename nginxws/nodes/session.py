@@ -30,7 +30,7 @@ _HEADER = re.compile(rb"@([a-z]{1,16}) (0|[1-9][0-9]{0,9})\Z")
 #: No single quotes, "!" or newlines: every login shell passes it on as it is.
 _BOOTSTRAP = (
     'while IFS= read -r l; do case $l in "NGINXWS "*) break;; esac; done; n=${l#NGINXWS }; '
-    's=$(dd bs=65536 count=$n iflag=fullblock,count_bytes 2>/dev/null || dd bs=1 count=$n 2>/dev/null); '
+    "s=$(dd bs=65536 count=$n iflag=fullblock,count_bytes 2>/dev/null || dd bs=1 count=$n 2>/dev/null); "
     'eval "$s"'
 )
 
@@ -70,8 +70,10 @@ def script() -> bytes:
 class Session:
     """node.sh running on a node, ready for requests."""
 
-    def __init__(self, transport: Transport, sudo: Sudo, *, text: bytes | None = None) -> None:
-        self.node = transport.name
+    def __init__(
+        self, transport: Transport, sudo: Sudo, *, name: str = "", text: bytes | None = None
+    ) -> None:
+        self.node = name or transport.name
         self._nonce = secrets.token_hex(8)
         self._buffer = bytearray()
         self._sudo = sudo
@@ -143,7 +145,9 @@ class Session:
                     self._greeted = True
                     return
             if seen > MAX_NOISE:
-                raise ProtocolError("the login shell doesn't stop printing", node=self.node, hint=_PROTOCOL_HINT)
+                raise ProtocolError(
+                    "the login shell doesn't stop printing", node=self.node, hint=_PROTOCOL_HINT
+                )
 
     def _until_newline(self, limit: int, silence: float) -> bytearray:
         while (end := self._buffer.find(b"\n", 0, limit + 1)) < 0:
@@ -187,7 +191,10 @@ class Session:
                 hint="nginxws needs a POSIX sh as /bin/sh, and a login shell that runs commands",
             )
         return ConnectionFailed(
-            "the connection ended in the middle of the job", node=self.node, detail=words or None, hint=_LOST_HINT
+            "the connection ended in the middle of the job",
+            node=self.node,
+            detail=words or None,
+            hint=_LOST_HINT,
         )
 
     def read_until_closed(self) -> None:

@@ -105,7 +105,9 @@ class _Answers:
         sums = self._lines("sums")
         if not complete or sums != [hashlib.sha256(file.data).hexdigest() for file in files]:
             raise StaleError(
-                "the configuration changed while it was being read", node=self._node, hint="run the command again"
+                "the configuration changed while it was being read",
+                node=self._node,
+                hint="run the command again",
             )
 
     def _lines(self, kind: str, at_least: int = 1) -> list[str]:

@@ -1,0 +1,139 @@
+"""The flow of every changing command: snapshot, plan, check, show, ask, apply, report.
+
+``Change`` is one command's run over its nodes. Nodes are taken one after the
+other, and what happened on each is kept for the report.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nginxws.deploy import NodeOutcome, ProbePolicy, apply, check_plan, read_node, worst
+from nginxws.errors import ExitCode, NginxwsError, StaleError
+from nginxws.nodes.link import NodeLink
+from nginxws.plan import NodePlan
+from nginxws.report.outcome import show_outcomes
+from nginxws.report.progress import Progress
+from nginxws.report.text import show_diff, show_warning
+from nginxws.snapshot import Snapshot
+
+#: Makes one node's plan from its snapshot.
+MakePlan = Callable[[Snapshot], NodePlan]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSettings:
+    """The values of ``change_options`` and ``output_options`` that steer the flow."""
+
+    dry_run: bool = False
+    detailed_exitcode: bool = False
+    yes: bool = False
+    lock_timeout: int = 30
+    output_format: str = "text"
+    quiet: bool = False
+    verbose: bool = False
+
+    @property
+    def asks(self) -> bool:
+        """Whether a question can and should be put to somebody."""
+        return not self.yes and self.output_format == "text" and sys.stdin.isatty() and sys.stdout.isatty()
+
+
+@dataclass(slots=True)
+class Change:
+    """One changing command: what it makes of a snapshot, and how its routes are proved."""
+
+    make: MakePlan
+    settings: ChangeSettings
+    policy: ProbePolicy = field(default_factory=ProbePolicy)
+
+    def on_nodes(self, links: Sequence[NodeLink]) -> int:
+        """Carry the change out on each node; returns the exit code."""
+        outcomes = []
+        with Progress(verbose=self.settings.verbose, quiet=self.settings.quiet) as progress:
+            for link in links:
+                with link:
+                    outcomes.append(self._on_node(link, progress))
+        return self._finish(outcomes)
+
+    def on_file(self, path: str) -> int:
+        """Carry the change out on a file here; returns the exit code."""
+        from nginxws import files
+
+        before = files.snapshot(path)
+        plan = self.make(before)
+        if plan.files:
+            check_plan(before, plan)
+        outcome = NodeOutcome(path, plan)
+        if plan.files and not self.settings.dry_run and self._agreed(plan, None):
+            files.write(plan.files)
+            outcome = NodeOutcome(path, plan, written=True)
+        return self._finish([outcome])
+
+    def _on_node(self, link: NodeLink, progress: Progress) -> NodeOutcome:
+        deadline = time.monotonic() + self.settings.lock_timeout
+        while True:
+            try:
+                return self._once(link, progress)
+            except StaleError as error:
+                # Somebody else was faster. Nobody has seen the plan yet, so plan anew.
+                if self.settings.asks or time.monotonic() > deadline:
+                    return NodeOutcome(link.name, error=error)
+                time.sleep(random.uniform(0.05, 0.25))  # noqa: S311 (spreads rivals, no secret)
+            except NginxwsError as error:
+                error.node = error.node or link.name
+                return NodeOutcome(link.name, error=error)
+
+    def _once(self, link: NodeLink, progress: Progress) -> NodeOutcome:
+        on_step = progress.on_node(link.name)
+        on_step("connect", "")
+        now = read_node(link, on_step)
+        plan = self.make(now)
+        if not plan.files:
+            return NodeOutcome(link.name, plan)
+        check_plan(now, plan)
+        if self.settings.dry_run or not self._agreed(plan, progress):
+            return NodeOutcome(link.name, plan)
+        return NodeOutcome(link.name, plan, applied=apply(link, plan, self.policy, on_step))
+
+    def _agreed(self, plan: NodePlan, progress: Progress | None) -> bool:
+        if not self.settings.asks:
+            return True
+        if progress is not None:
+            progress.pause()
+        show_diff(plan.diff)
+        return click.confirm(f"Apply this to {plan.node}?", err=True)
+
+    def _finish(self, outcomes: list[NodeOutcome]) -> int:
+        code = worst(outcomes)
+        pending = any(outcome.plan and outcome.plan.files and not outcome.done for outcome in outcomes)
+        if code is ExitCode.DONE and self.settings.dry_run and self.settings.detailed_exitcode and pending:
+            code = ExitCode.CHANGES
+        show_outcomes(outcomes, code, self.settings.output_format, quiet=self.settings.quiet)
+        return code
+
+
+def settings_from(options: dict[str, Any]) -> ChangeSettings:
+    """Take the flow's values out of a command's options."""
+    names = ("dry_run", "detailed_exitcode", "yes", "lock_timeout", "output_format", "quiet", "verbose")
+    return ChangeSettings(**{name: options[name] for name in names})
+
+
+def templates_from(options: dict[str, Any]) -> Path | None:
+    """The user's folder of templates, if one was named."""
+    folder = options.get("templates")
+    return Path(folder) if folder else None
+
+
+def warn_without_effect(condition: bool, text: str) -> None:
+    """Say that an option does nothing here."""
+    if condition:
+        show_warning(text)

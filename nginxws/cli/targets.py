@@ -1,0 +1,130 @@
+"""From the TARGET options to open nodes."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nginxws.errors import AuthenticationFailed, InvalidInput
+from nginxws.nodes.homes import find
+from nginxws.nodes.link import NodeLink
+from nginxws.nodes.options import NodeOptions
+from nginxws.nodes.sudo import Sudo, SudoMode
+
+if TYPE_CHECKING:
+    from nginxws.nodes.transport import Transport
+
+
+@dataclass(frozen=True, slots=True)
+class TargetOptions:
+    """The values of ``connection_options``."""
+
+    nodes: tuple[str, ...] = ()
+    ssh_config: str | None = None
+    accept_new_host_keys: bool = False
+    ssh_timeout: int | None = None
+    sudo: bool = False
+    ask_sudo_password: bool = False
+    sudo_password_fd: int | None = None
+    nginx_conf: str = ""
+    nginx_bin: str = ""
+    home: str = ""
+    state_dir: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeTimes:
+    """What a change may say about the node's work; seconds."""
+
+    reload_command: str = ""
+    message: str = ""
+    lock_timeout: int = 30
+    reload_timeout: int = 30
+    confirm_timeout: int = 30
+
+
+def open_links(options: TargetOptions, times: ChangeTimes | None = None) -> list[NodeLink]:
+    """A link for every node that is meant; none is connected yet. Raises InvalidInput."""
+    times = times or ChangeTimes()
+    home = find(options.home)
+    node_options = NodeOptions(
+        nginx_bin=options.nginx_bin or home.binary,
+        nginx_conf=options.nginx_conf or home.conf,
+        state_dir=options.state_dir,
+        reload_command=times.reload_command or home.reload,
+        who=who_am_i(),
+        message=times.message,
+        lock_timeout=times.lock_timeout,
+        reload_timeout=times.reload_timeout,
+        confirm_timeout=times.confirm_timeout,
+    )
+    _check_values(node_options)
+    names = named_nodes(options.nodes, bool(options.nginx_conf or options.nginx_bin))
+    sudo = sudo_for(options)
+    return [NodeLink(name, _connector(name, options), sudo, node_options) for name in names]
+
+
+def named_nodes(nodes: Sequence[str], local_meant: bool) -> list[str]:
+    """The nodes as written, each once; without any, ``local`` if there is an NGINX here."""
+    if nodes:
+        return list(dict.fromkeys(nodes))
+    if local_meant or shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"):
+        return ["local"]
+    raise InvalidInput(
+        "which balancer? there is no NGINX on this machine",
+        hint="name it with --node HOST or --node ssh://user@host:port (or set NGINXWS_NODE); "
+        "to work on a file here, use --file PATH",
+    )
+
+
+def sudo_for(options: TargetOptions) -> Sudo:
+    """How to become root on the node. Asks for the password where that was asked for."""
+    from nginxws.nodes.prompt import ask_secret, secret_from_fd
+
+    if options.sudo_password_fd is not None:
+        return Sudo(SudoMode.PASSWORD, secret_from_fd(options.sudo_password_fd))
+    if options.ask_sudo_password:
+        secret = ask_secret("sudo password: ")
+        if secret is None:
+            raise AuthenticationFailed(
+                "there is no terminal to ask for the sudo password", hint="give it with --sudo-password-fd N"
+            )
+        return Sudo(SudoMode.PASSWORD, secret)
+    return Sudo(SudoMode.PASSWORDLESS if options.sudo else SudoMode.NONE)
+
+
+def who_am_i() -> str:
+    """``user@host`` of whoever runs this command: for the lock and the revision's record."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def _connector(name: str, options: TargetOptions) -> Callable[[], Transport]:
+    from nginxws.nodes.connect import SshOptions, connect
+    from nginxws.nodes.transport import Target
+
+    target = Target.parse(name)
+    ssh = SshOptions(
+        config=Path(options.ssh_config) if options.ssh_config else None,
+        accept_new=options.accept_new_host_keys,
+        connect_timeout=options.ssh_timeout,
+    )
+    return lambda: connect(target, ssh)
+
+
+def _check_values(options: NodeOptions) -> None:
+    for name, value in options.parameters():
+        if any(ord(char) < 32 or ord(char) == 127 for char in value):
+            raise InvalidInput(f"the {name} holds a control character", hint="write it without")
+    for flag, path in (("--nginx-conf", options.nginx_conf), ("--state-dir", options.state_dir)):
+        if path and not path.startswith("/"):
+            raise InvalidInput(f"{flag} {path!r} isn't an absolute path of the node", hint="start it with /")

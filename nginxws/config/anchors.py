@@ -1,0 +1,100 @@
+"""Places in a file where a managed block can go, and how lines are written there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from nginxws.config.blocks import ManagedBlock, find_blocks
+from nginxws.config.document import Directive, Document, Span
+from nginxws.config.servers import ServerBlock
+
+UNIT = b"    "
+"""One level of indentation, as templates are written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """Where new blocks go in a document, and how they are written there.
+
+    ``offset`` is a line's first byte, or in mid-line (``inline``) the byte that will stand after the block.
+    ``indent`` is put before every line, ``unit`` stands for each four spaces inside, ``newline`` ends lines.
+    """
+
+    offset: int
+    indent: bytes
+    unit: bytes
+    newline: bytes
+    inline: bool
+
+
+def insertion_point(server: ServerBlock, blocks: Sequence[ManagedBlock] | None = None) -> Anchor:
+    """Just before the server's first hand-written location, or before its closing brace.
+
+    A location that comes through an ``include`` counts where the include stands. Managed blocks are passed
+    over, so that new ones go after earlier ones. ``blocks`` are those of the server's file, when known.
+    """
+    document, directive = server.file.document, server.directive
+    blocks = find_blocks(document) if blocks is None else blocks
+    ours = [block.span for block in blocks if block.parent is directive]
+    depth = len(server.via)
+    includes = {id(one.via[depth].directive) for one in server.locations if len(one.via) > depth}
+    nearest = iter([*ours, Span(len(document.data), len(document.data))])
+    span = next(nearest)
+    for child in directive.children:
+        while span.end <= child.start:
+            span = next(nearest)
+        if child.start < span.start and (child.name == b"location" or id(child) in includes):
+            anchor = anchor_at(document, child.start, directive, child_indent(document, child))
+            break
+    else:
+        anchor = _anchor_before_brace(document, directive)
+    # After a block put into mid-line the rest of that line has lost its indentation: keep the block's.
+    above = next((block for block in blocks if block.span.end == anchor.offset), None)
+    return replace(anchor, indent=above.indent) if above is not None else anchor
+
+
+def http_insertion_point(server: ServerBlock) -> Anchor:
+    """Just before the ``server`` itself, where ``upstream`` and ``map`` may stand."""
+    document, directive = server.file.document, server.directive
+    return anchor_at(document, directive.start, directive.parent, child_indent(document, directive))
+
+
+def anchor_at(document: Document, offset: int, parent: Directive | None, sample: bytes) -> Anchor:
+    """The place before a directive; ``sample`` is deeper indentation, to tell tabs where it has none."""
+    data = document.data
+    start = data.rfind(b"\n", 0, offset) + 1
+    before = data[start:offset]
+    indent = before[: len(before) - len(before.lstrip(b" \t"))]
+    unit = b"\t" if indent.endswith(b"\t") or (not indent and b"\t" in sample) else UNIT
+    inline = indent != before
+    if inline and parent is not None and parent.start >= start:
+        indent += unit
+    return Anchor(offset if inline else start, indent, unit, _newline(data, offset), inline)
+
+
+def _anchor_before_brace(document: Document, block: Directive) -> Anchor:
+    brace = block.end - 1
+    sample = child_indent(document, block)
+    anchor = anchor_at(document, brace, block, sample)
+    if anchor.inline and anchor.indent:
+        return anchor
+    return replace(anchor, indent=sample or anchor.indent + anchor.unit)
+
+
+def child_indent(document: Document, block: Directive) -> bytes:
+    """Indentation of the first directive inside that is the first on its line; empty when there is none."""
+    for child in block.children:
+        start = document.data.rfind(b"\n", 0, child.start) + 1
+        before = document.data[start : child.start]
+        if not before.strip(b" \t") and start > block.start:
+            return before
+    return b""
+
+
+def _newline(data: bytes, offset: int) -> bytes:
+    """The line end in use around an offset."""
+    feed = data.find(b"\n", offset)
+    if feed < 0:
+        feed = data.rfind(b"\n")
+    return b"\r\n" if feed > 0 and data[feed - 1 : feed] == b"\r" else b"\n"

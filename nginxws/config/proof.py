@@ -1,0 +1,63 @@
+"""The proof that a change touched managed blocks only, made at run time before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import attrgetter
+
+from nginxws.config.blocks import find_blocks
+from nginxws.config.document import Document, Span, parse
+from nginxws.errors import ConfigError, ParseError, SpliceError
+
+_BUG = "nothing was changed; please report this as a bug, with the file if you can"
+
+
+def strip(document: Document, taken: Sequence[Span] = ()) -> bytes:
+    """The document's bytes without its managed blocks, and without the ``taken`` spans.
+
+    Raises ConfigError when the document's markers don't pair up.
+    """
+    return cut(document.data, [*(block.span for block in find_blocks(document)), *taken])
+
+
+def cut(data: bytes, spans: Sequence[Span]) -> bytes:
+    """The bytes without some spans (in any order, overlaps allowed)."""
+    kept: list[bytes] = []
+    position = 0
+    for span in sorted(spans, key=attrgetter("start")):
+        if span.start > position:
+            kept.append(data[position : span.start])
+        position = max(position, span.end)
+    kept.append(data[position:])
+    return b"".join(kept)
+
+
+def verify(before: Document, after: Document, *, taken: Sequence[Span] = ()) -> None:
+    """Prove that ``after`` is ``before`` with other managed blocks, the ``taken`` spans of ``before`` gone.
+
+    Raises SpliceError when a foreign byte differs or the markers of ``after`` don't pair up, ConfigError when
+    those of ``before`` don't.
+    """
+    foreign = strip(before, taken)
+    try:
+        kept = strip(after)
+    except ConfigError as error:
+        message = f"the change would leave broken markers: {error.message}"
+        raise SpliceError(message, hint=_BUG, file=before.name, line=error.line) from error
+    if foreign != kept:
+        size = min(len(foreign), len(kept))
+        at = next((i for i in range(size) if foreign[i] != kept[i]), size)
+        message = (
+            f"the change would alter bytes that aren't ours, near {foreign[max(at - 30, 0) : at + 30]!r}"
+        )
+        raise SpliceError(message, hint=_BUG, file=before.name)
+
+
+def verify_bytes(before: bytes, after: bytes, name: str, *, taken: Sequence[Span] = ()) -> None:
+    """``verify`` for bytes; a result that can't be parsed is a SpliceError as well."""
+    try:
+        result = parse(after, name)
+    except ParseError as error:
+        message = f"the change would break the file: {error.message}"
+        raise SpliceError(message, hint=_BUG, file=name, line=error.line) from error
+    verify(parse(before, name), result, taken=taken)

@@ -1,0 +1,132 @@
+"""Unified diffs of known edits, in time linear in the file.
+
+``difflib`` alone is quadratic on configurations of many like lines; the edits
+are known here, so it only ever compares the lines that an edit touches.
+"""
+
+from __future__ import annotations
+
+import difflib
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from nginxws.config.splice import Edit, apply_edits
+
+Opcode = tuple[str, int, int, int, int]
+
+#: Lines of one change up to which unchanged lines inside it are looked for.
+_REFINE = 400
+
+
+@dataclass(slots=True)
+class _Change:
+    """Whole lines ``first`` to ``end`` (exclusive), and the edits that fall into them."""
+
+    first: int
+    end: int
+    edits: list[Edit]
+
+
+def unified(before: bytes, edits: Sequence[Edit], path: str, *, context: int = 3) -> str:
+    """What ``edits`` do to ``before``, as ``diff -u`` prints it; empty if they do nothing.
+
+    ``edits`` are ascending and don't overlap. Bytes that aren't UTF-8 come out as surrogates.
+    """
+    old = _lines(before)
+    starts = [0, *accumulate(len(line) for line in old)]
+    new: list[bytes] = []
+    opcodes: list[Opcode] = []
+    position = 0
+    for change in _changes(starts, len(old), edits):
+        opcodes.append(("equal", position, change.first, len(new), len(new) + change.first - position))
+        new += old[position : change.first]
+        replacement = _replacement(before, starts, change)
+        opcodes += _refined(old[change.first : change.end], replacement, change.first, len(new))
+        new += replacement
+        position = change.end
+    opcodes.append(("equal", position, len(old), len(new), len(new) + len(old) - position))
+    new += old[position:]
+    opcodes = [code for code in opcodes if code[1] < code[2] or code[3] < code[4]]
+    return b"".join(_diff(old, new, opcodes, path, context)).decode("utf-8", "surrogateescape")
+
+
+def _diff(
+    old: list[bytes], new: list[bytes], opcodes: list[Opcode], path: str, context: int
+) -> Iterator[bytes]:
+    if all(code[0] == "equal" for code in opcodes):
+        return
+    matcher: difflib.SequenceMatcher[bytes] = difflib.SequenceMatcher(None, [], [])
+    matcher.opcodes = opcodes  # type: ignore[attr-defined]  # typeshed doesn't know it; get_opcodes() returns it
+    name = path.lstrip("/").encode("utf-8", "surrogateescape")
+    yield b"--- a/" + name + b"\n"
+    yield b"+++ b/" + name + b"\n"
+    for group in matcher.get_grouped_opcodes(context):
+        yield from _hunk(old, new, group)
+
+
+def _lines(data: bytes) -> list[bytes]:
+    """Lines with their LF; CR alone ends no line, as in NGINX and diff."""
+    lines = data.split(b"\n")
+    last = lines.pop()
+    return [line + b"\n" for line in lines] + ([last] if last else [])
+
+
+def _changes(starts: list[int], count: int, edits: Sequence[Edit]) -> list[_Change]:
+    """The lines that the edits touch; edits that share a line are one change."""
+    changes: list[_Change] = []
+    for edit in edits:
+        first = min(bisect_right(starts, edit.start) - 1, count)
+        whole_lines = edit.start == starts[first] and (edit.text.endswith(b"\n") or not edit.text)
+        end = first
+        while end < count and (starts[end] < edit.end or (end == first and not whole_lines)):
+            end += 1
+        if not whole_lines or (edit.end > edit.start and edit.end != starts[end]):
+            end = max(end, min(first + 1, count))
+        if (changes and first < changes[-1].end) or (changes and first == changes[-1].first):
+            changes[-1].end = max(end, changes[-1].end)
+            changes[-1].edits.append(edit)
+        else:
+            changes.append(_Change(first, end, [edit]))
+    return changes
+
+
+def _replacement(before: bytes, starts: list[int], change: _Change) -> list[bytes]:
+    base = starts[change.first]
+    piece = before[base : starts[change.end]]
+    return _lines(
+        apply_edits(piece, [Edit(edit.start - base, edit.end - base, edit.text) for edit in change.edits])
+    )
+
+
+def _refined(old: list[bytes], new: list[bytes], i: int, j: int) -> Iterator[Opcode]:
+    """The opcodes of one change, placed at line ``i`` of the old text and ``j`` of the new."""
+    if not old or not new or len(old) > _REFINE or len(new) > _REFINE:
+        tag = "replace" if old and new else "insert" if new else "delete"
+        yield tag, i, i + len(old), j, j + len(new)
+        return
+    for tag, a1, a2, b1, b2 in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        yield tag, a1 + i, a2 + i, b1 + j, b2 + j
+
+
+def _hunk(old: list[bytes], new: list[bytes], group: Sequence[Opcode]) -> Iterator[bytes]:
+    first, last = group[0], group[-1]
+    yield f"@@ -{_range(first[1], last[2])} +{_range(first[3], last[4])} @@\n".encode()
+    for tag, i1, i2, j1, j2 in group:
+        if tag == "equal":
+            yield from (_marked(b" ", line) for line in old[i1:i2])
+            continue
+        yield from (_marked(b"-", line) for line in old[i1:i2])
+        yield from (_marked(b"+", line) for line in new[j1:j2])
+
+
+def _marked(sign: bytes, line: bytes) -> bytes:
+    return sign + line if line.endswith(b"\n") else sign + line + b"\n\\ No newline at end of file\n"
+
+
+def _range(start: int, stop: int) -> str:
+    length = stop - start
+    if length == 1:
+        return str(start + 1)
+    return f"{start if length == 0 else start + 1},{length}"

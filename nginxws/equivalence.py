@@ -1,0 +1,58 @@
+"""Would a managed block do all that a hand-written location does? The question behind ``--adopt``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nginxws.config.document import Directive, parse
+from nginxws.config.matching import location_key
+from nginxws.config.servers import ServerBlock
+from nginxws.config.tree import Located
+
+#: Usual spellings of the two headers whose values our maps take over.
+_UPGRADES = frozenset({b"$http_upgrade", b"websocket", b"$nginxws_upgrade"})
+_CONNECTIONS = frozenset({b"upgrade", b"$connection_upgrade", b"$nginxws_connection", b"$http_connection"})
+
+
+def differences(hand: Located, server: ServerBlock, rendered: str) -> list[str]:
+    """What the rendered location would not keep of the hand-written one; empty: equivalent.
+
+    What the rendered one adds (headers, longer timeouts where none is written) is no difference.
+    """
+    ours = parse(rendered.encode("utf-8", "surrogateescape"), "rendered").directives[0]
+    return [*_placement(hand.directive, ours, server), *_contents(server.inside(hand), ours)]
+
+
+def _placement(hand: Directive, ours: Directive, server: ServerBlock) -> Iterator[str]:
+    """A plain prefix yields to regular expressions, ``^~`` doesn't."""
+    if location_key(hand).modifier == location_key(ours).modifier:
+        return
+    if any(location_key(other.directive).is_regex for other in server.locations):
+        yield "other locations of this server are regular expressions, which win over a plain prefix (see --match)"
+
+
+def _contents(hand: list[Located], ours: Directive) -> Iterator[str]:
+    settings: dict[bytes, list[tuple[bytes, ...]]] = {}
+    for child in ours.children:
+        settings.setdefault(child.name, []).append(child.args)
+    for located in hand:
+        directive = located.directive
+        if directive.args in settings.get(directive.name, []):
+            continue
+        if directive.name == b"proxy_set_header" and _is_handshake(directive.args):
+            continue
+        wanted = settings.get(directive.name, [])
+        text = b" ".join(directive.words).decode("utf-8", "backslashreplace")
+        instead = f" (the route has {_spelled(directive, wanted)})" if len(wanted) == 1 else ""
+        yield f"{located.where}: {text}{instead}"
+
+
+def _is_handshake(words: tuple[bytes, ...]) -> bool:
+    if len(words) != 2:
+        return False
+    name, value = words[0].lower(), words[1].lower()
+    return (name == b"upgrade" and value in _UPGRADES) or (name == b"connection" and value in _CONNECTIONS)
+
+
+def _spelled(directive: Directive, wanted: list[tuple[bytes, ...]]) -> str:
+    return b" ".join((directive.name, *wanted[0])).decode("utf-8", "backslashreplace")

@@ -1,0 +1,79 @@
+"""Configuration files on this machine, for ``--file``: a snapshot of them, and lossless writing.
+
+No node and no NGINX are involved; includes are followed where the files are here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from nginxws.config.tree import load
+from nginxws.errors import NodeError, StaleError
+from nginxws.plan import FilePlan
+from nginxws.snapshot import FileState, NginxInfo, Snapshot
+
+
+class DiskReader:
+    """Files of this machine as ``config.tree`` wants to read them."""
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a regular file, None when there is none that can be read."""
+        try:
+            return Path(path).read_bytes() if Path(path).is_file() else None
+        except OSError:
+            return None
+
+    def glob(self, pattern: str) -> list[str]:
+        """As glob(3): a leading dot is matched by a dot only, names in byte order."""
+        import glob
+
+        return sorted(glob.glob(pattern), key=os.fsencode)  # noqa: PTH207 (Path.glob matches leading dots)
+
+
+def snapshot(path: str) -> Snapshot:
+    """The file and whatever it includes here, as a snapshot of a node called after the file."""
+    main = str(Path(path).absolute())
+    tree = load(main, DiskReader())
+    states = tuple(
+        FileState(name, str(Path(name).resolve()), file.document.data) for name, file in tree.files.items()
+    )
+    return Snapshot(path, NginxInfo(conf=main, main=main), states)
+
+
+def write(files: Iterable[FilePlan]) -> None:
+    """Put the planned bytes in place of the old, each file at once and with its mode.
+
+    Raises StaleError when a file changed since it was read, NodeError when one can't be written.
+    """
+    for file in files:
+        target = Path(file.real)
+        if target.read_bytes() != file.before:
+            raise StaleError("the file changed while the plan was made", file=file.path, hint="run it again")
+        try:
+            _replace(target, file.after)
+        except OSError as error:
+            raise NodeError(
+                f"cannot write it: {error.strerror}", file=file.path, hint="nothing was changed in this file"
+            ) from error
+
+
+def _replace(target: Path, data: bytes) -> None:
+    handle, name = tempfile.mkstemp(prefix=".nginxws-", dir=target.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        old = target.stat()
+        temporary.chmod(old.st_mode & 0o7777)
+        with contextlib.suppress(OSError, AttributeError):
+            os.chown(temporary, old.st_uid, old.st_gid)
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

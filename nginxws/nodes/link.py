@@ -1,0 +1,77 @@
+"""An open balancer: its transport, how to become root on it, and its settings.
+
+One link serves a whole command. It opens its connection on first use, so that
+several nodes can be opened in parallel, and again after a connection was lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from nginxws.errors import ConnectionFailed
+from nginxws.nodes.options import NodeOptions
+from nginxws.nodes.session import Session
+from nginxws.nodes.sudo import Sudo
+from nginxws.nodes.transport import ByteStream, Transport
+
+
+class NodeLink:
+    """One balancer, reached through ``connect``."""
+
+    def __init__(self, name: str, connect: Callable[[], Transport], sudo: Sudo, options: NodeOptions) -> None:
+        self.name = name
+        self.options = options
+        self._connect = connect
+        self._sudo = sudo
+        self._transport: Transport | None = None
+        self._session: Session | None = None
+
+    def session(self) -> Session:
+        """The running node script; started on first use. Raises ConnectionFailed and its kin."""
+        if self._session is None:
+            if self._transport is None:
+                self._transport = self._connect()
+            self._session = Session(self._transport, self._sudo, name=self.name)
+        return self._session
+
+    def end_session(self) -> None:
+        """Let the node script end; the next ``session`` starts a new one on the same connection."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def reconnect(self) -> None:
+        """Forget a lost connection; the next ``session`` opens a new one."""
+        self.close()
+
+    def dial(self, host: str, port: int, timeout: float) -> ByteStream:
+        """A connection to one of the node's own listeners.
+
+        Raises OSError when the listener can't be reached: that is an answer about
+        the node. Whether the node itself is lost, the session tells.
+        """
+        if self._transport is None:
+            self._transport = self._connect()
+        try:
+            return self._transport.dial(host, port, timeout)
+        except ConnectionFailed as error:
+            raise ConnectionRefusedError(error.message) from error
+
+    def close(self) -> None:
+        """Hang up; whatever isn't committed is undone by the node itself."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.abort()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

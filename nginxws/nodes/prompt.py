@@ -1,0 +1,40 @@
+"""Secrets from the terminal or from a file descriptor; never from the command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from nginxws.errors import InvalidInput
+
+
+def ask_secret(prompt: str) -> str | None:
+    """Ask on the terminal, without echo; None when there is no terminal or no answer."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        return None
+    from getpass import getpass
+
+    try:
+        return getpass(prompt)
+    except EOFError:
+        return None
+
+
+def secret_from_fd(fd: int) -> str:
+    """The first line that can be read from file descriptor ``fd``, without its line end.
+
+    Raises InvalidInput when the descriptor isn't open or the line is empty or not UTF-8.
+    """
+    hint = "open it in the shell, as in: nginxws … --sudo-password-fd 3 3< <(pass show lb1)"
+    data = bytearray()
+    try:
+        while b"\n" not in data and (more := os.read(fd, 1024)):
+            data += more
+        text = bytes(data).partition(b"\n")[0].removesuffix(b"\r").decode()
+    except OSError as exc:
+        raise InvalidInput(f"can't read file descriptor {fd}: {exc.strerror}", hint=hint) from exc
+    except UnicodeDecodeError as exc:
+        raise InvalidInput(f"what file descriptor {fd} holds isn't UTF-8", hint=hint) from exc
+    if not text:
+        raise InvalidInput(f"file descriptor {fd} holds no password", hint=hint)
+    return text

