@@ -172,6 +172,13 @@ def read_node(link: NodeLink, on_step: OnStep) -> Snapshot:
     return now
 
 
+def recover_node(link: NodeLink) -> transaction.Recovered:
+    """Undo what an interrupted transaction left; says what it was."""
+    session = link.session()
+    logs = _logs(take(session, link.options, _missing))
+    return transaction.recover(session, link.options, logs, lambda _step, _words: None)
+
+
 def _missing(now: Snapshot) -> list[str]:
     """The include patterns of a snapshot's files that it holds nothing for."""
     reader = Wanting(now.texts())

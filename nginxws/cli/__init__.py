@@ -22,7 +22,7 @@ COMMANDS = {
     "render": ("render", "Print a route's block; no node, no file."),
     "probe": ("probe", "Try a WebSocket handshake and say what the answer means."),
     "recover": ("recover", "Undo what an interrupted command left on a node."),
-    "unlock": ("unlock", "Say who holds a node's lock, and free it."),
+    "unlock": ("recover", "Say who holds a node's lock, and free it."),
     "demo": ("demo", "A balancer, a chat application, and a route added by nginxws itself."),
 }
 

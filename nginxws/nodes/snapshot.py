@@ -66,7 +66,7 @@ class _Answers:
         untested = self._frames.get("untested")
         return Snapshot(
             node=self._node,
-            nginx=NginxInfo(*nginx[:6], dash_v="\n".join(nginx[6:])),
+            nginx=NginxInfo(nginx[0], nginx[1], nginx[2], nginx[3], nginx[4], nginx[5], "\n".join(nginx[6:])),
             files=self.files(),
             master=_number(processes[0]),
             workers=_workers(processes[1:]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
 import click
@@ -40,10 +41,10 @@ def show_diff(diff: str) -> None:
 
     Into a pipe or a file it goes byte for byte, so that ``patch`` can use it.
     """
-    stream = click.get_text_stream("stdout")
-    if not stream.isatty():
-        click.get_binary_stream("stdout").write(diff.encode("utf-8", "surrogateescape"))
-        click.get_binary_stream("stdout").flush()
+    if not sys.stdout.isatty():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(diff.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.flush()
         return
     for line in diff.splitlines():
         click.secho(clean(line), fg=_DIFF_COLOURS.get(line[:1]), bold=line[:3] in ("---", "+++"))
