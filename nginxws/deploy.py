@@ -7,12 +7,11 @@ probe, commit. Whatever goes wrong, the error says in which state the node is.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from nginxws.checks.gate import new_errors
-from nginxws.config.tree import MappingReader, load
 from nginxws.errors import (
     ConfigError,
     ConnectionFailed,
@@ -23,33 +22,18 @@ from nginxws.errors import (
 )
 from nginxws.nodes import transaction
 from nginxws.nodes.link import NodeLink
+from nginxws.nodes.options import ProbePolicy
 from nginxws.nodes.probe import probe_until
-from nginxws.nodes.probe_types import Headers, ProbeRequest, ProbeResult
-from nginxws.nodes.snapshot import take
+from nginxws.nodes.probe_types import ProbeRequest, ProbeResult
 from nginxws.plan import NodePlan, ProbePoint
-from nginxws.planner import error_logs
 from nginxws.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from nginxws.nodes.transaction import Committed, OnStep
-
-ProbeMode = Literal["required", "warn", "off"]
+    from nginxws.nodes.reading import OnStep
+    from nginxws.nodes.transaction import Committed
 
 #: Seconds between two tries to reach a node again after its connection broke.
 _RETRY = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class ProbePolicy:
-    """How routes are proved. ``timeout`` is in seconds; empty fields follow the plan."""
-
-    mode: ProbeMode = "required"
-    path: str | None = None
-    host: str | None = None
-    headers: Headers = ()
-    expect: int = 101
-    url: str | None = None
-    timeout: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,62 +134,23 @@ class NodeOutcome:
 
 #: From the least to the most urgent: what one command over several nodes exits with.
 _URGENCY = (
-    ExitCode.DONE, ExitCode.CHANGES, ExitCode.FINDINGS, ExitCode.ERROR, ExitCode.USAGE, ExitCode.LOCKED_OR_STALE,
-    ExitCode.CONNECTION, ExitCode.RESTORED, ExitCode.INTERRUPTED, ExitCode.RESTORE_FAILED,
-)  # fmt: skip
+    ExitCode.DONE,
+    ExitCode.CHANGES,
+    ExitCode.FINDINGS,
+    ExitCode.ERROR,
+    ExitCode.USAGE,
+    ExitCode.LOCKED_OR_STALE,
+    ExitCode.CONNECTION,
+    ExitCode.RESTORED,
+    ExitCode.INTERRUPTED,
+    ExitCode.RESTORE_FAILED,
+)
 
 
 def worst(outcomes: Iterable[NodeOutcome]) -> ExitCode:
     """The exit code of a command over several nodes."""
     codes = (ExitCode.DONE if outcome.error is None else outcome.error.code for outcome in outcomes)
     return max(codes, key=_URGENCY.index, default=ExitCode.DONE)
-
-
-def read_node(link: NodeLink, on_step: OnStep) -> Snapshot:
-    """The node's snapshot, after undoing what an interrupted transaction left on it."""
-    session = link.session()
-    on_step("snapshot", "")
-    now = take(session, link.options, _missing)
-    if now.pending is not None:
-        transaction.recover(session, link.options, _logs(now), on_step)
-        now = take(session, link.options, _missing)
-    return now
-
-
-def recover_node(link: NodeLink) -> transaction.Recovered:
-    """Undo what an interrupted transaction left; says what it was."""
-    session = link.session()
-    logs = _logs(take(session, link.options, _missing))
-    return transaction.recover(session, link.options, logs, lambda _step, _words: None)
-
-
-def _missing(now: Snapshot) -> list[str]:
-    """The include patterns of a snapshot's files that it holds nothing for."""
-    reader = Wanting(now.texts())
-    load(now.nginx.conf, reader)
-    return sorted(reader.wanted)
-
-
-def _logs(now: Snapshot) -> tuple[str, ...]:
-    return error_logs(now, load(now.nginx.conf, MappingReader(now.texts())))
-
-
-class Wanting(MappingReader):
-    """A reader that remembers what it was asked for and didn't have."""
-
-    def __init__(self, files: Mapping[str, bytes]) -> None:
-        super().__init__(files)
-        self.wanted: set[str] = set()
-
-    def read(self, path: str) -> bytes | None:
-        data = super().read(path)
-        if data is None:
-            self.wanted.add(path)
-        return data
-
-    def glob(self, pattern: str) -> list[str]:
-        self.wanted.add(pattern)
-        return super().glob(pattern)
 
 
 def check_plan(now: Snapshot, plan: NodePlan) -> None:
@@ -268,7 +213,7 @@ def _recover_soon(
                     f"the connection broke ({error.message}) and the node can't be reached again: "
                     "if the change wasn't confirmed, it restores itself",
                     node=link.name,
-                    hint="run `nginxws recover` as soon as the node can be reached: it says what became of it",
+                    hint="run `nginxws recover` when the node can be reached: it says what became of it",
                 ) from again
             time.sleep(_RETRY)
 

@@ -28,7 +28,7 @@ def _placement(hand: Directive, ours: Directive, server: ServerBlock) -> Iterato
     if location_key(hand).modifier == location_key(ours).modifier:
         return
     if any(location_key(other.directive).is_regex for other in server.locations):
-        yield "other locations of this server are regular expressions, which win over a plain prefix (see --match)"
+        yield "other locations of this server are regular expressions: they win over a plain prefix"
 
 
 def _contents(hand: list[Located], ours: Directive) -> Iterator[str]:

@@ -134,7 +134,5 @@ def _prove(text: str, template: Template, expected: list[Block] | None) -> None:
 
 
 def _block(directive: Directive) -> Block:
-    inside = sorted(
-        (child.name, len(child.words) if child.body is None else 0) for child in directive.children
-    )
+    inside = sorted((child.name, len(child.words)) for child in directive.children)
     return (directive.name, len(directive.words)), inside

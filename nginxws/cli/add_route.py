@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,9 @@ from nginxws.cli.options import (
     route_options,
     server_option,
 )
+
+if TYPE_CHECKING:
+    from nginxws.cli.change import Change
 
 
 @click.command("add-route")
@@ -40,25 +43,29 @@ def add_route(path: str, backends: tuple[str, ...], **options: Any) -> int:
     A BACKEND is HOST:PORT, [IPV6]:PORT, unix:/PATH, with http://, https://, ws:// or wss://
     in front if you like, and parameters after it: "10.0.0.6:8080 weight=2".
     """
-    from nginxws.cli.change import Change, settings_from, templates_from
     from nginxws.cli.route_values import make_route
     from nginxws.cli.running import probe_policy, run_change
-    from nginxws.plan import Put
-    from nginxws.planner import make_plan
-    from nginxws.snapshot import Snapshot
 
     route = make_route(path, backends, options)
-    wanted = Put(
-        route,
-        adopt=options["adopt"],
-        replace=options["replace"],
-        overwrite_drift=options["overwrite_drift"],
-        server=options["server"],
-    )
-    templates = templates_from(options)
     policy = probe_policy(options, route)
 
-    def plan(now: Snapshot) -> Any:
-        return make_plan(now, [wanted], templates=templates)
+    def make() -> Change:
+        from nginxws.cli.change import Change, settings_from, templates_from
+        from nginxws.plan import Put
+        from nginxws.planner import make_plan
 
-    return run_change(Change(plan, settings_from(options), policy), options)
+        wanted = Put(
+            route,
+            adopt=options["adopt"],
+            replace=options["replace"],
+            overwrite_drift=options["overwrite_drift"],
+            server=options["server"],
+        )
+        templates = templates_from(options)
+        return Change(
+            lambda now: make_plan(now, [wanted], templates=templates),
+            settings_from(options),
+            policy,
+        )
+
+    return run_change(make, options)

@@ -11,18 +11,22 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
-from nginxws.deploy import NodeOutcome, ProbePolicy, apply, check_plan, read_node, worst
+from nginxws.deploy import NodeOutcome, apply, check_plan, worst
 from nginxws.errors import ExitCode, NginxwsError, StaleError
 from nginxws.nodes.link import NodeLink
+from nginxws.nodes.options import ProbePolicy
+from nginxws.nodes.reading import Reading, read_node
 from nginxws.plan import NodePlan
 from nginxws.report.outcome import show_outcomes
 from nginxws.report.progress import Progress
-from nginxws.report.text import show_diff, show_warning
+from nginxws.report.text import show_diff
 from nginxws.snapshot import Snapshot
 
 #: Makes one node's plan from its snapshot.
@@ -55,13 +59,14 @@ class Change:
     settings: ChangeSettings
     policy: ProbePolicy = field(default_factory=ProbePolicy)
 
-    def on_nodes(self, links: Sequence[NodeLink]) -> int:
-        """Carry the change out on each node; returns the exit code."""
+    def on_nodes(self, readings: Sequence[tuple[NodeLink, Reading]], progress: Progress) -> int:
+        """Carry the change out on each node, which is being read already; returns the exit code."""
+        warm_up()
         outcomes = []
-        with Progress(verbose=self.settings.verbose, quiet=self.settings.quiet) as progress:
-            for link in links:
-                with link:
-                    outcomes.append(self._on_node(link, progress))
+        for link, reading in readings:
+            with link:
+                outcomes.append(self._on_node(link, reading.result, progress))
+        progress.pause()
         return self._finish(outcomes)
 
     def on_file(self, path: str) -> int:
@@ -78,31 +83,33 @@ class Change:
             outcome = NodeOutcome(path, plan, written=True)
         return self._finish([outcome])
 
-    def _on_node(self, link: NodeLink, progress: Progress) -> NodeOutcome:
+    def _on_node(self, link: NodeLink, read: Callable[[], Snapshot], progress: Progress) -> NodeOutcome:
+        on_step = progress.on_node(link.name)
         deadline = time.monotonic() + self.settings.lock_timeout
         while True:
             try:
-                return self._once(link, progress)
+                return self._once(link, read, progress)
             except StaleError as error:
                 # Somebody else was faster. Nobody has seen the plan yet, so plan anew.
                 if self.settings.asks or time.monotonic() > deadline:
                     return NodeOutcome(link.name, error=error)
                 time.sleep(random.uniform(0.05, 0.25))  # noqa: S311 (spreads rivals, no secret)
+                read = partial(read_node, link, on_step)
             except NginxwsError as error:
                 error.node = error.node or link.name
                 return NodeOutcome(link.name, error=error)
 
-    def _once(self, link: NodeLink, progress: Progress) -> NodeOutcome:
-        on_step = progress.on_node(link.name)
-        on_step("connect", "")
-        now = read_node(link, on_step)
+    def _once(self, link: NodeLink, read: Callable[[], Snapshot], progress: Progress) -> NodeOutcome:
+        now = read()
         plan = self.make(now)
         if not plan.files:
             return NodeOutcome(link.name, plan)
         check_plan(now, plan)
         if self.settings.dry_run or not self._agreed(plan, progress):
             return NodeOutcome(link.name, plan)
-        return NodeOutcome(link.name, plan, applied=apply(link, plan, self.policy, on_step))
+        return NodeOutcome(
+            link.name, plan, applied=apply(link, plan, self.policy, progress.on_node(link.name))
+        )
 
     def _agreed(self, plan: NodePlan, progress: Progress | None) -> bool:
         if not self.settings.asks:
@@ -121,6 +128,15 @@ class Change:
         return code
 
 
+def warm_up() -> None:
+    """Import what the plan and the proof need, while the node is busy with the snapshot."""
+    from nginxws.nodes import probe
+
+    for module in ("crossplane", "jinja2", "nginxws.planner"):
+        import_module(module)
+    probe.warm_up()
+
+
 def settings_from(options: dict[str, Any]) -> ChangeSettings:
     """Take the flow's values out of a command's options."""
     names = ("dry_run", "detailed_exitcode", "yes", "lock_timeout", "output_format", "quiet", "verbose")
@@ -131,9 +147,3 @@ def templates_from(options: dict[str, Any]) -> Path | None:
     """The user's folder of templates, if one was named."""
     folder = options.get("templates")
     return Path(folder) if folder else None
-
-
-def warn_without_effect(condition: bool, text: str) -> None:
-    """Say that an option does nothing here."""
-    if condition:
-        show_warning(text)

@@ -47,9 +47,9 @@ def _each(options: dict[str, Any]) -> Any:
     """Yields name, routes and error of the file or of each node."""
     from nginxws.cli.running import target_from
     from nginxws.cli.targets import open_links
-    from nginxws.deploy import read_node
     from nginxws.errors import NginxwsError
     from nginxws.inventory import routes
+    from nginxws.nodes.reading import read_node
     from nginxws.planner import load_tree
 
     if options["file"] is not None:

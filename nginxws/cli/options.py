@@ -80,13 +80,13 @@ def connection_options(function: F) -> F:
                help="Trust and write down the key of a host never seen before; changed keys are refused."),
         option("--ssh-timeout", type=Seconds(), help="Longest wait for an SSH connection."),
         option("--sudo/--no-sudo", "sudo", default=False, help="Do the node's work as root."),
-        option("--ask-sudo-password", is_flag=True, help="Like --sudo, with a password asked on the terminal."),
+        option("--ask-sudo-password", is_flag=True, help="Like --sudo; asks for the password."),
         option("--sudo-password-fd", type=int, metavar="N",
                help="Read the sudo password from this file descriptor."),
         option("--nginx-conf", metavar="PATH", default="", help="The node's main configuration file."),
         option("--nginx-bin", metavar="PATH", default="", help="The node's nginx program."),
-        option("--home", metavar="NAME", default="", help="Layout of the node's NGINX; found out if not said."),
-        option("--state-dir", metavar="PATH", default="", help="Where the node keeps lock, undo and revisions."),
+        option("--home", metavar="NAME", default="", help="Layout of the node's NGINX; else found out."),
+        option("--state-dir", metavar="PATH", default="", help="Where the node keeps lock, undo, revisions."),
     )(function)  # fmt: skip
 
 
@@ -152,19 +152,20 @@ def probe_options(function: F) -> F:
         option("--probe-path", metavar="PATH", help="Path and query to try.  [default: the route's path]"),
         option("--probe-host", metavar="NAME", help="Host to ask for.  [default: the server's name]"),
         option("--probe-header", "probe_headers", multiple=True, metavar="NAME=VALUE",
-               help="Header to send; NAME=@env:VARIABLE and NAME=@file:PATH keep secrets off the command line."),
+               help="Header to send; NAME=@env:VAR and NAME=@file:PATH for secrets."),
         option("--probe-expect", type=int, default=101, show_default=True, metavar="CODE",
                help="The status that counts as proof."),
         option("--probe-url", metavar="URL", help="Prove from here, through this public address."),
-        option("--probe-timeout", type=Seconds(), default=5, show_default=True, help="Longest wait for proof."),
+        option("--probe-timeout", type=Seconds(), default=5, show_default=True,
+               help="Longest wait for proof."),
     )(function)  # fmt: skip
 
 
 def output_options(function: F) -> F:
     """How results are shown."""
     return _all(
-        option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True,
-               help="Shape of the result on stdout."),
+        option("--format", "output_format", type=click.Choice(["text", "json"]), default="text",
+               show_default=True, help="Shape of the result on stdout."),
         option("--quiet", "-q", is_flag=True, help="Errors only."),
         option("--verbose", "-v", is_flag=True, help="Every step, also without a terminal."),
     )(function)  # fmt: skip

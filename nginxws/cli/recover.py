@@ -25,7 +25,7 @@ def recover(**options: Any) -> int:
     Every command that changes a node does this first by itself; this one only looks and
     undoes. With nothing to undo it does nothing.
     """
-    from nginxws.deploy import recover_node
+    from nginxws.nodes.reading import recover_node
 
     def one(link: NodeLink) -> dict[str, Any]:
         found = recover_node(link)

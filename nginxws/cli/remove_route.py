@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from nginxws.cli.options import change_options, connection_options, file_option, output_options, server_option
+
+if TYPE_CHECKING:
+    from nginxws.cli.change import Change
 
 
 @click.command("remove-route")
@@ -23,15 +26,14 @@ def remove_route(path: str, **options: Any) -> int:
     open until they close. Hand-written locations are never touched. A route that isn't there
     is nothing to do.
     """
-    from nginxws.cli.change import Change, settings_from
     from nginxws.cli.running import run_change
-    from nginxws.plan import Drop
-    from nginxws.planner import make_plan
-    from nginxws.snapshot import Snapshot
 
-    wanted = Drop(path, overwrite_drift=options["overwrite_drift"], server=options["server"])
+    def make() -> Change:
+        from nginxws.cli.change import Change, settings_from
+        from nginxws.plan import Drop
+        from nginxws.planner import make_plan
 
-    def plan(now: Snapshot) -> Any:
-        return make_plan(now, [wanted])
+        wanted = Drop(path, overwrite_drift=options["overwrite_drift"], server=options["server"])
+        return Change(lambda now: make_plan(now, [wanted]), settings_from(options))
 
-    return run_change(Change(plan, settings_from(options)), options)
+    return run_change(make, options)

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nginxws.cli.targets import ChangeTimes, TargetOptions, open_links
-from nginxws.deploy import ProbePolicy
 from nginxws.errors import InvalidInput
-from nginxws.route import Match, Route
+from nginxws.nodes.reading import Reading, until_waiting
+from nginxws.report.progress import Progress
 
 if TYPE_CHECKING:
     from nginxws.cli.change import Change
+    from nginxws.nodes.options import ProbePolicy
+    from nginxws.route import Route
+
+#: Makes the change; called when the nodes are being read already.
+MakeChange = Callable[[], "Change"]
 
 
-def run_change(change: Change, options: dict[str, Any]) -> int:
-    """Run on the file or on the nodes that the options name."""
+def run_change(make: MakeChange, options: dict[str, Any]) -> int:
+    """Run a change on the file or on the nodes that the options name; returns the exit code.
+
+    The nodes are being read while ``make`` imports what planning needs.
+    """
     if options["file"] is not None:
         if options["nodes"]:
             raise InvalidInput("--file and --node exclude each other", hint="a file here has no node")
-        return change.on_file(options["file"])
-    return change.on_nodes(open_links(target_from(options), times_from(options)))
+        return make().on_file(options["file"])
+    links = open_links(target_from(options), times_from(options))
+    with Progress(verbose=options["verbose"], quiet=options["quiet"]) as progress:
+        readings = [(link, Reading(link, progress.on_node(link.name))) for link in links]
+        until_waiting(links)
+        return make().on_nodes(readings, progress)
 
 
 def target_from(options: dict[str, Any]) -> TargetOptions:
@@ -34,7 +47,9 @@ def times_from(options: dict[str, Any]) -> ChangeTimes:
 
 def probe_policy(options: dict[str, Any], route: Route) -> ProbePolicy:
     """How the route is proved. Raises InvalidInput where no proof could work."""
+    from nginxws.nodes.options import ProbePolicy
     from nginxws.nodes.probe_headers import parse_probe_header
+    from nginxws.route import Match
 
     mode, path, url = options["probe_mode"], options["probe_path"], options["probe_url"]
     if route.match is Match.REGEX and mode != "off" and path is None and url is None:

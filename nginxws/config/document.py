@@ -7,6 +7,7 @@ offsets, so that foreign bytes can't change.
 
 from __future__ import annotations
 
+import gc
 import re
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -17,9 +18,11 @@ from nginxws.config.lexing import (
     SPACE,
     STATEMENT,
     WORD,
+    byte_order_mark,
     explain,
     lua_block_end,
     quote,
+    skip,
     split_words,
     unquote,
 )
@@ -31,11 +34,6 @@ MAX_DEPTH = 200
 """Blocks inside blocks beyond this are refused: no configuration is nested so, and nginx itself recurses."""
 
 _OPEN, _SEMICOLON, _HASH = b"{;#"
-_MARKS = {
-    b"\xef\xbb\xbf": "a UTF-8 byte order mark",
-    b"\xff\xfe": "a UTF-16 byte order mark",
-    b"\xfe\xff": "a UTF-16 byte order mark",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,15 +175,17 @@ def parse(data: bytes, name: str) -> Document:
     nested deeper than ``MAX_DEPTH``.
     """
     document = Document(name, data)
-    for mark, meaning in _MARKS.items():
-        if data.startswith(mark):
-            raise ParseError(
-                f"the file starts with {meaning}",
-                hint="save it as UTF-8 without a byte order mark: nginx refuses it too",
-                file=name,
-                line=1,
-            )
-    _Parser(document).run()
+    parser = _Parser(document)
+    if mark := byte_order_mark(data):
+        raise parser.error(f"the file starts with a {mark}", 0, "save it as UTF-8 without a byte order mark")
+    # All that is made here stays: a collection meanwhile would only walk it, again and again.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        parser.run()
+    finally:
+        if collecting:
+            gc.enable()
     return document
 
 
@@ -271,14 +271,14 @@ class _Parser:
         data, size = self.data, len(self.data)
         first: re.Match[bytes] | None = None
         while True:
-            position = _skip(SPACE, data, position)
+            position = skip(SPACE, data, position)
             if position == size:
                 break
             byte = data[position]
             if first is not None and byte in (_SEMICOLON, _OPEN):
                 return unquote(first[0]), first.start(), position
             if byte == _HASH:
-                end = _skip(COMMENT, data, position)
+                end = skip(COMMENT, data, position)
                 self.document.comments.append(Comment(self.document, position, end))
                 position = end
                 continue
@@ -297,8 +297,3 @@ class _Parser:
 
     def error(self, message: str, offset: int, hint: str) -> ParseError:
         return ParseError(message, hint=hint, file=self.document.name, line=self.document.line_at(offset))
-
-
-def _skip(pattern: re.Pattern[bytes], data: bytes, position: int) -> int:
-    match = pattern.match(data, position)
-    return match.end() if match else position

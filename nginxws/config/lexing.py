@@ -51,9 +51,27 @@ _LUA = re.compile(
 )
 
 
+_MARKS = {
+    b"\xef\xbb\xbf": "UTF-8 byte order mark",
+    b"\xff\xfe": "UTF-16 byte order mark",
+    b"\xfe\xff": "UTF-16 byte order mark",
+}
+
+
+def byte_order_mark(data: bytes) -> str | None:
+    """What kind of byte order mark the data starts with; nginx takes one for part of the first name."""
+    return next((meaning for mark, meaning in _MARKS.items() if data.startswith(mark)), None)
+
+
 def split_words(head: bytes) -> tuple[bytes, ...]:
     """Cut a directive's name and arguments (without terminator) into raw words, leaving comments out."""
     return tuple(word for word in _WORDS.findall(head) if word)
+
+
+def skip(pattern: re.Pattern[bytes], data: bytes, position: int) -> int:
+    """The offset after what the pattern matches at ``position``; ``position`` itself if it doesn't."""
+    match = pattern.match(data, position)
+    return match.end() if match else position
 
 
 def explain(data: bytes, position: int) -> tuple[str, int, str]:

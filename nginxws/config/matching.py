@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nginxws.config.document import Directive
+from nginxws.config.names import parsing
 from nginxws.config.pcre import compile_pcre
 from nginxws.config.uri import normalise
 
@@ -146,7 +147,7 @@ class Locations:
     def serve(self, uri: str) -> Match:
         """See the function of this name."""
         if self._merge_slashes is None:
-            self._merge_slashes = self._server.setting(b"merge_slashes") != b"off"
+            self._merge_slashes = parsing(self._server).setting(b"merge_slashes") != b"off"
         return _Search(normalise(uri, merge_slashes=self._merge_slashes)).run(self)
 
     def prefixes(self, uri: bytes) -> Iterator[tuple[bytes, Located]]:

@@ -68,6 +68,20 @@ def _rank(name: str, host: str) -> tuple[int, int] | None:
     return None
 
 
+def parsing(server: ServerBlock) -> ServerBlock:
+    """The server whose settings nginx reads a request line by: over TLS the one of SNI, else the default.
+
+    The Host header comes after the request line, so ``merge_slashes`` is that server's.
+    """
+    listen = server.listens[0]
+    if listen.ssl or listen.port is None:
+        return server
+    sharing = [
+        one for one in server.tree.http_servers() if any(x.address == listen.address for x in one.listens)
+    ]
+    return _default(sharing, listen.port)
+
+
 def _default(group: Sequence[ServerBlock], port: int) -> ServerBlock:
     """The one with ``default_server`` on the port, else the first."""
     marked = (one for one in group if any(x.default_server and x.port == port for x in one.listens))

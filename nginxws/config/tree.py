@@ -53,11 +53,27 @@ class MappingReader:
         return sorted(found, key=lambda path: path.encode("utf-8", "surrogateescape"))
 
 
+class RecordingReader(MappingReader):
+    """A MappingReader that remembers which paths and patterns it was asked for."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        super().__init__(files)
+        self.wanted: set[str] = set()
+
+    def read(self, path: str) -> bytes | None:
+        self.wanted.add(path)
+        return super().read(path)
+
+    def glob(self, pattern: str) -> list[str]:
+        self.wanted.add(pattern)
+        return super().glob(pattern)
+
+
 def glob_regex(pattern: str) -> re.Pattern[str]:
     """A glob(3) pattern as a regular expression: ``/`` and a leading dot are matched by themselves only."""
     parts: list[str] = []
     # A bracket without its end is a plain character, as fnmatch(3) has it.
-    for token in re.finditer(r"\\(.)|\[[!^]?\]?[^]/]*\]|.", pattern, re.DOTALL):
+    for token in re.finditer(r"\\(.)|\[[!^]?+\]?+[^]/]*\]|.", pattern, re.DOTALL):
         text = token[0]
         special = text in ("*", "?") or (len(text) > 1 and text[0] == "[")
         if special and (token.start() == 0 or pattern[token.start() - 1] == "/"):

@@ -13,19 +13,22 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
 from nginxws.demo.binary import Binary
+from nginxws.demo.chat import HEALTH_PATH
 from nginxws.demo.clients import http_status
 from nginxws.demo.processes import end
 from nginxws.errors import NginxwsError
 
 HOST: Final = "127.0.0.1"
-START_TIMEOUT: Final = 10.0  # seconds; NGINX itself retries a taken port for 2.5
+START_TIMEOUT: Final = 10.0  # seconds
 STOP_TIMEOUT: Final = 5.0  # seconds
 BIND_ATTEMPTS: Final = 5  # somebody may take a free port between our look and NGINX's bind
 
+_PORT_TAKEN: Final = "Address already in use"  # strerror(EADDRINUSE), as NGINX quotes it
 _TEMPORARY: Final = {  # folder: the module that uses it, None when it is always there
     "client_body": None,
     "proxy": "proxy",
@@ -52,11 +55,11 @@ http {{
 """
 
 _SITE: Final = """\
-# The chat: its page comes from the application.
 server {{
     listen {host}:{port};
     server_name localhost;
 
+    # The page; the application makes it.
     location / {{
         proxy_pass http://{application};
         proxy_http_version 1.1;
@@ -114,12 +117,12 @@ async def running(binary: Binary, root: Path, application: str, port: int = 0) -
         finally:
             # Fast shutdown: a graceful one (QUIT) would wait for every open WebSocket.
             await end(balancer.process, signal.SIGTERM, STOP_TIMEOUT)
-        if "Address already in use" not in words or port or attempt == BIND_ATTEMPTS:
+        if _PORT_TAKEN not in words or port or attempt == BIND_ATTEMPTS:
             raise _start_error(chosen, words)
 
 
 def _start_error(port: int, words: str) -> NginxwsError:
-    taken = "Address already in use" in words
+    taken = _PORT_TAKEN in words
     return NginxwsError(
         f"NGINX can't listen on {HOST}:{port}: the port is taken" if taken else "NGINX didn't start",
         hint="choose another --port, or leave it out" if taken else "its own words stand above",
@@ -144,12 +147,14 @@ async def _start(binary: Binary, root: Path) -> asyncio.subprocess.Process:
 async def _not_ready(balancer: Balancer) -> str | None:
     """Wait until the balancer answers: None, or NGINX's words when it ended or took too long."""
     deadline = asyncio.get_running_loop().time() + START_TIMEOUT
+    startup = balancer.root / "logs" / "startup.log"
     while balancer.process.returncode is None and asyncio.get_running_loop().time() < deadline:
-        if await http_status(HOST, balancer.port, "/healthz") == 200:
+        if _PORT_TAKEN in startup.read_text(errors="replace"):  # NGINX goes on trying for seconds
+            break
+        if await http_status(HOST, balancer.port, HEALTH_PATH, timeout=0.5) == HTTPStatus.OK:
             return None
         await asyncio.sleep(0.02)
-    logs = (balancer.root / "logs" / name for name in ("startup.log", "error.log"))
-    return "".join(log.read_text(errors="replace") for log in logs if log.exists()) or "(it said nothing)"
+    return startup.read_text(errors="replace") or f"(nothing within {START_TIMEOUT:g} s)"
 
 
 def _free_port() -> int:

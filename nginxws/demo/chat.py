@@ -12,9 +12,10 @@ from __future__ import annotations
 import http
 import json
 import logging
+import re
 import unicodedata
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -158,19 +159,19 @@ async def serve(
     port: int = 0,
     *,
     ws_uri: str | None = None,
-    origins: Sequence[str] | None = None,
+    origins: re.Pattern[str] | None = None,
 ) -> AsyncIterator[int]:
     """Serve the chat and its page; yields the port (a free one when ``port`` is 0).
 
-    ``origins``: the sites whose pages may open a WebSocket here (RFC 6455, 10.2);
-    None allows all. Clients that aren't browsers send no origin and are always let in.
+    ``origins``: which sites' pages may open a WebSocket here (RFC 6455, 10.2), by the
+    whole of their origin; None allows all. Clients that send no origin aren't browsers
+    and are always let in.
     On exit every client gets a Close frame (1001, going away).
 
     Raises:
         OSError: the port is taken.
     """
     from websockets.asyncio import server
-    from websockets.typing import Origin
 
     logger = logging.getLogger(__name__)
     logger.addHandler(logging.NullHandler())  # scanners and half-open sockets aren't the user's business
@@ -180,7 +181,7 @@ async def serve(
         host,
         port,
         process_request=lambda connection, request: _answer(page, connection, request),
-        origins=None if origins is None else [None, *map(Origin, origins)],
+        origins=None if origins is None else [None, origins],
         max_size=MAX_FRAME,
         close_timeout=1,
         server_header=None,

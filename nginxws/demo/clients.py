@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 TIMEOUT: Final = 5.0  # seconds, for anything on loopback
 
 
-async def http_status(host: str, port: int, path: str) -> int | None:
-    """The status code of a plain GET, or None when nobody answers."""
+async def http_status(host: str, port: int, path: str, timeout: float = TIMEOUT) -> int | None:
+    """The status code of a plain GET, or None when nobody answers within ``timeout`` seconds."""
     request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
     try:
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(timeout):
             reader, writer = await asyncio.open_connection(host, port)
             try:
                 writer.write(request.encode())

@@ -23,7 +23,7 @@ from nginxws.demo.processes import Interrupts, end
 from nginxws.demo.stage import Stage, prepare
 from nginxws.errors import Interrupted, NginxwsError
 
-COMMAND_STOP_TIMEOUT: Final = 30.0  # seconds an interrupted nginxws may take to put the node back
+COMMAND_STOP_TIMEOUT: Final = 10.0  # seconds; when its client is gone the node puts itself back
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ async def _nginxws(stage: Stage, narrator: Narrator, *arguments: str) -> None:
     try:
         status = await process.wait()
     finally:
-        await end(process, signal.SIGINT, COMMAND_STOP_TIMEOUT)
+        await end(process, signal.SIGTERM, COMMAND_STOP_TIMEOUT)
     if status != 0:
         raise NginxwsError(
             f"nginxws {arguments[0]} ended with exit code {status}", hint="its words stand above"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 HOST: Final = "127.0.0.1"
 ALIAS: Final = "balancer"  # what the generated ssh_config calls this server
 CHUNK: Final = 64 * 1024  # bytes
+POLL: Final = 0.005  # seconds between two looks whether a command has ended
 STOP_TIMEOUT: Final = 10.0  # seconds a command may take to clean up when its client is gone
 OUTPUT_TIMEOUT: Final = 1.0  # seconds; a background process may hold a finished command's output open
 
@@ -188,7 +189,7 @@ class _Shells:
             asyncio.create_task(_tell(child.stderr, process.stderr)),
         ]
         try:
-            status = await child.wait()
+            status = await _exited(child)
             await asyncio.wait(telling, timeout=OUTPUT_TIMEOUT)
         finally:
             for pump in (feeding, *telling):
@@ -210,6 +211,13 @@ class _Shells:
             await asyncio.wait(self._jobs)
         for leader in self._leaders:
             kill_group(leader)  # background processes of commands that ended long ago
+
+
+async def _exited(child: asyncio.subprocess.Process) -> int:
+    """The exit status. ``child.wait()`` would also wait for background processes that hold its pipes."""
+    while child.returncode is None:
+        await asyncio.sleep(POLL)
+    return child.returncode
 
 
 async def _feed(client: asyncssh.SSHReader[bytes], stdin: asyncio.StreamWriter) -> None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from nginxws.demo import balancer, binary, chat, sshserver
 from nginxws.errors import NginxwsError
+
+# Other sites' pages, open in the same browser, shall not listen in.
+LOOPBACK_ORIGIN: Final = re.compile(r"http://(?:127\.0\.0\.1|localhost):\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +71,12 @@ async def prepare(cleanup: AsyncExitStack, nginx_bin: Path | None = None, port: 
         "SHELL": "/bin/sh",
         "PATH": os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin")),
     }
+    application = await cleanup.enter_async_context(chat.serve(origins=LOOPBACK_ORIGIN))
+    backend = f"{balancer.HOST}:{application}"
+    node = await cleanup.enter_async_context(balancer.running(program, folder / "nginx", backend, port))
+    # Last in, first out: a command that is cut off puts the balancer back while it still runs.
     ssh = await cleanup.enter_async_context(sshserver.serve(folder / "ssh", user, environment))
-    application = await cleanup.enter_async_context(chat.serve())
-    started = balancer.running(program, folder / "nginx", f"{balancer.HOST}:{application}", port)
-    return Stage(folder, application, await cleanup.enter_async_context(started), ssh)
+    return Stage(folder, application, node, ssh)
 
 
 @contextmanager

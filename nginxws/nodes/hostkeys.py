@@ -127,7 +127,7 @@ class KnownHosts:
         raise self._error(
             f"host key of {settings.place} isn't known: it offers {fingerprint(blob)} ({key_type})",
             hint=f"{_OUT_OF_BAND}, then run: ssh-keyscan {port}{settings.host}{where} "
-            "(or take it unseen with --accept-new)",
+            "(or take it unseen with --accept-new-host-keys)",
         )
 
     def _error(self, message: str, *, hint: str, at: KnownKey | None = None) -> HostKeyError:

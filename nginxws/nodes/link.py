@@ -28,6 +28,11 @@ class NodeLink:
         self._transport: Transport | None = None
         self._session: Session | None = None
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether the node is another machine, reached by SSH."""
+        return self.name != "local"
+
     def session(self) -> Session:
         """The running node script; started on first use. Raises ConnectionFailed and its kin."""
         if self._session is None:

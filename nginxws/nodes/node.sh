@@ -61,9 +61,9 @@ for_each_sum() {
 
 flush() { sync "$@" 2>/dev/null || sync; } # old sync takes no names: then everything is flushed
 
-# Seconds on a clock that nobody sets.
-uptime_s() {
-  if { read -r up _ </proc/uptime; } 2>/dev/null; then echo "${up%%.*}"; else date +%s; fi
+# NOW: seconds on a clock that nobody sets (where there is no such clock, the wall's).
+tick() {
+  if { read -r NOW _ </proc/uptime; } 2>/dev/null; then NOW=${NOW%%.*}; else NOW=$(date +%s); fi
 }
 
 nap() { sleep 0.02 2>/dev/null || sleep 1; }
@@ -200,11 +200,12 @@ make_state() {
 # Takes the lock or, after $LOCK_TIMEOUT seconds, says who holds it. Descriptor 9 is the lock.
 lock() {
   locked_by=
-  until=$(($(uptime_s) + LOCK_TIMEOUT))
+  tick; until=$((NOW + LOCK_TIMEOUT))
   while ! try_lock; do
     holder=$(cat "$S/owner" 2>/dev/null)
     [ "$holder" = "$locked_by" ] || { locked_by=$holder; step wait "$(printf %s "$holder" | tr '\n' ' ')"; }
-    if [ -n "$STOP" ] || [ "$(uptime_s)" -ge "$until" ]; then
+    tick
+    if [ -n "$STOP" ] || [ "$NOW" -ge "$until" ]; then
       emit_done refused locked "$holder"
       return 1
     fi
@@ -548,7 +549,7 @@ log_complaints() {
 
 # New workers under the same master, and every old one gone or draining: exit codes prove nothing.
 prove() {
-  until=$(($(uptime_s) + RELOAD_TIMEOUT)) rounds=0
+  tick; until=$((NOW + RELOAD_TIMEOUT)) rounds=0
   while :; do
     fresh='' stale=''
     # shellcheck disable=SC2046 # pairs of words
@@ -565,7 +566,8 @@ prove() {
       [ -z "$why" ] || return 1
       is_master "$MASTER" || { why="the master process $MASTER is gone"; return 1; }
     fi
-    if [ "$(uptime_s)" -ge "$until" ]; then
+    tick
+    if [ "$NOW" -ge "$until" ]; then
       why="no new worker processes within $RELOAD_TIMEOUT s (old ones:$stale, new ones:${fresh:- none})"
       return 1
     fi
@@ -578,21 +580,20 @@ prove() {
 # --- commit or restore -----------------------------------------------------------------------
 
 # Waits for "commit". End of file, a signal, the timer, and any other word all mean: restore.
+# It polls: in some shells a signal that comes just before `wait` begins doesn't end it.
 wait_for_word() {
   emit ready "$(workers)"
   exec 3<&0
-  rm -f -- "$S/word"
-  (IFS= read -r word <&3 && printf %s "$word" >"$S/word") >/dev/null 2>&1 9>&- &
+  rm -f -- "$S/word" "$S/word.end"
+  (IFS= read -r word <&3 && printf %s "$word" >"$S/word"; : >"$S/word.end") >/dev/null 2>&1 9>&- &
   reader=$!
-  (trap 'kill "$timer"; exit' TERM; sleep "$CONFIRM_TIMEOUT" & timer=$!; wait "$timer"; kill "$reader") \
-    >/dev/null 2>&1 </dev/null 3<&- 9>&- &
-  watch=$!
+  tick; until=$((NOW + CONFIRM_TIMEOUT))
+  while [ ! -e "$S/word.end" ] && [ -z "$STOP" ] && [ "$NOW" -lt "$until" ]; do nap; tick; done
+  kill "$reader" 2>/dev/null
   wait "$reader" 2>/dev/null
-  kill "$reader" "$watch" 2>/dev/null
-  wait "$reader" "$watch" 2>/dev/null
   exec 3<&-
   word=$(cat "$S/word" 2>/dev/null)
-  rm -f -- "$S/word"
+  rm -f -- "$S/word" "$S/word.end"
   case $word in
     commit) commit ;;
     rollback*) restore probe "${word#rollback}" ;;

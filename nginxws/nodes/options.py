@@ -1,9 +1,10 @@
-"""How a node's NGINX is found, reloaded and locked: what the user may say about a node."""
+"""What the user may say about a node: how its NGINX is found, reloaded and locked, how a route is proved."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +34,19 @@ class NodeOptions:
         yield "reload-timeout", str(self.reload_timeout)
         yield "confirm-timeout", str(self.confirm_timeout)
         yield "keep", str(self.keep)
+
+
+ProbeMode = Literal["required", "warn", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePolicy:
+    """How routes are proved. ``timeout`` is in seconds; empty fields follow the plan."""
+
+    mode: ProbeMode = "required"
+    path: str | None = None
+    host: str | None = None
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # may hold secrets
+    expect: int = 101
+    url: str | None = None
+    timeout: float = 5.0

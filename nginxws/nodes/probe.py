@@ -2,7 +2,8 @@
 
 `handshake` is one try, `probe_until` polls, `open_websocket` leaves the WebSocket open.
 The request and the check of a 101 are `websockets`' sans-I/O ClientProtocol; every other
-answer is read here, bounded, because only its beginning is of interest.
+answer is read here, bounded, because only its beginning is of interest. What words failures
+need is imported when one comes: a route that works doesn't wait for it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from nginxws import __version__
 from nginxws.errors import ConnectionFailed
-from nginxws.nodes import probe_failure as failure
 from nginxws.nodes.probe_answer import (
     Answer,
     NotHttp,
@@ -24,7 +24,6 @@ from nginxws.nodes.probe_answer import (
     sanitise,
     who_answered,
 )
-from nginxws.nodes.probe_meaning import meaning, who_text
 from nginxws.nodes.probe_types import SUBPROTOCOL, AnsweredBy, ProbeRequest, ProbeResult, split_host
 
 if TYPE_CHECKING:
@@ -106,7 +105,9 @@ def _attempt(dial: Callable[[], ByteStream], request: ProbeRequest) -> ProbeResu
     try:
         stream = dial()
     except OSError as exc:
-        return failure.not_connected(exc, request).result(time.monotonic() - started)
+        from nginxws.nodes.probe_failure import not_connected
+
+        return not_connected(exc, request).result(time.monotonic() - started)
     return handshake(stream, request)
 
 
@@ -121,26 +122,28 @@ def open_websocket(
     connection = None
     try:
         result, connection = _negotiate(stream, request, started + request.timeout)
-    except TimeoutError:
-        result = failure.timed_out(request).result(0.0)
     except OSError as exc:
-        result = _trouble(exc, request).result(0.0)
+        result = _trouble(exc, request)
     except ConnectionFailed as exc:
         if not isinstance(exc.__cause__, ConnectionError):
             raise  # the node is lost, not only this connection to its listener
-        result = failure.broken_off(exc.__cause__, request).result(0.0)
+        result = _trouble(exc.__cause__, request)
     finally:
         if connection is None:
             stream.close()
     return replace(result, elapsed=result.elapsed or time.monotonic() - started), connection
 
 
-def _trouble(exc: OSError, request: ProbeRequest) -> failure.Failure:
+def _trouble(exc: OSError, request: ProbeRequest) -> ProbeResult:
     import ssl
 
+    from nginxws.nodes import probe_failure as failure
+
+    if isinstance(exc, TimeoutError):
+        return failure.timed_out(request).result()
     if isinstance(exc, ssl.SSLError):
-        return failure.tls_failed(exc, request)
-    return failure.broken_off(exc, request)
+        return failure.tls_failed(exc, request).result()
+    return failure.broken_off(exc, request).result()
 
 
 def _negotiate(
@@ -156,7 +159,9 @@ def _negotiate(
     answer = read_answer(stream, deadline)
     elapsed = time.monotonic() - started
     if isinstance(answer, NotHttp):
-        return failure.not_http(answer, request).result(elapsed), None
+        from nginxws.nodes.probe_failure import not_http
+
+        return not_http(answer, request).result(elapsed), None
     if answer.status != _UPGRADED:
         body = body_text(answer, read_body(stream, answer, deadline))
         return replace(_judge(answer, body, request), elapsed=elapsed), None
@@ -212,6 +217,8 @@ def _more_headers(request: ProbeRequest) -> list[tuple[str, str]]:
 
 def _judge(answer: Answer, body: str, request: ProbeRequest) -> ProbeResult:
     """An answer that is no 101: as expected, or what it means."""
+    from nginxws.nodes.probe_meaning import meaning, who_text
+
     who = who_answered(answer, body)
     ok = answer.status == request.expect and who != "nginx"
     if ok:
@@ -247,10 +254,14 @@ def _judge_upgrade(protocol: ClientProtocol, answer: Answer, request: ProbeReque
     who: AnsweredBy = "application" if accept_ok else "unknown"
     hint: str | None
     if protocol.handshake_exc is not None:
-        message, hint = failure.bad_upgrade(protocol.handshake_exc)
+        from nginxws.nodes.probe_failure import bad_upgrade
+
+        message, hint = bad_upgrade(protocol.handshake_exc)
     elif request.expect == _UPGRADED:
         message, hint = "the WebSocket opens (101, Sec-WebSocket-Accept verified)", None
     else:
+        from nginxws.nodes.probe_meaning import meaning
+
         message, hint = meaning(_UPGRADED, who, request)
     return ProbeResult(
         ok=protocol.handshake_exc is None and request.expect == _UPGRADED,

@@ -31,7 +31,7 @@ class Failure:
     detail: str = ""
     answered_by: AnsweredBy = "unknown"
 
-    def result(self, elapsed: float) -> ProbeResult:
+    def result(self, elapsed: float = 0.0) -> ProbeResult:
         """As a failed ProbeResult."""
         return ProbeResult(
             ok=False,
@@ -50,7 +50,7 @@ def timed_out(request: ProbeRequest) -> Failure:
     """The stream was open and no complete answer came."""
     return Failure(
         f"no answer from {request.listener} in {_seconds(request.timeout)} s",
-        "the backend may accept and then hang: look at it from the node"
+        "the backend hangs, or a firewall drops packets: try it from the node; --probe warn keeps the route"
         if not request.from_url
         else "the server hangs, or something on the way swallows the request; try a longer --timeout",
         transient=True,

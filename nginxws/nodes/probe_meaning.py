@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from nginxws.nodes.probe_answer import sanitise
+from nginxws.nodes.probe_redirects import redirect_meaning
 from nginxws.nodes.probe_refusals import UPGRADE_LOST, known_refusal
 
 if TYPE_CHECKING:
@@ -90,37 +90,7 @@ def _plain_page(case: _Case) -> Meaning:
 
 
 def _redirect(case: _Case) -> Meaning:
-    follow = "WebSocket clients don't follow redirects"
-    target = urlsplit(case.location) if _splittable(case.location) else urlsplit("")
-    path = case.request.path.partition("?")[0]
-    where = f"to {sanitise(case.location, 200)}" if case.location else "without a target"
-    if target.path == f"{path}/":
-        return (
-            f"only {path}/ is proxied, {path} is redirected there, and {follow}",
-            f"connect to {path}/, or add the route with --slashless alias to serve both",
-        )
-    if path.endswith("/") and target.path == path.rstrip("/"):
-        return (
-            f"the socket's path has no slash at its end, {path} is redirected to {target.path}, and {follow}",
-            f"connect to {target.path}: {case.path_option}",
-        )
-    if target.scheme in ("https", "wss") and not case.request.tls and target.path == path:
-        return (
-            f"this listener only redirects to HTTPS, and {follow}",
-            "probe it as wss://"
-            if case.request.from_url
-            else "put the route on the TLS server: --server NAME:443",
-        )
-    if target.netloc and target.path == path:
-        return (
-            f"{case.request.host} is redirected to {sanitise(target.netloc, 200)}, and {follow}",
-            f"use that name: {'in the URL' if case.request.from_url else '--server NAME, or --host'}",
-        )
-    return (
-        f"a redirect {where}, and {follow}; often it leads to a login page",
-        f"send what a logged-in client has: {case.option('header')} Cookie=@env:NAME; "
-        f"or take it as it is: {case.option('expect')} {case.status}",
-    )
+    return redirect_meaning(case.status, case.who, case.request, case.location)
 
 
 def _bad_request(case: _Case) -> Meaning:
@@ -195,7 +165,8 @@ def _method(case: _Case) -> Meaning:
 def _misdirected(case: _Case) -> Meaning:
     return (
         "the Host isn't one of the server that the TLS name chose",
-        "probe with the name of the server block: --server NAME:PORT" if not case.request.from_url else None,
+        "probe with the name of the server block: "
+        + ("use it in the URL" if case.request.from_url else "--server NAME:PORT"),
     )
 
 
@@ -288,11 +259,3 @@ _EXPLANATIONS: Mapping[int, Callable[[_Case], Meaning]] = {
 
 def _path(case: _Case) -> str:
     return sanitise(case.request.path.partition("?")[0], 200)
-
-
-def _splittable(url: str) -> bool:
-    try:
-        urlsplit(url)
-    except ValueError:
-        return False
-    return True

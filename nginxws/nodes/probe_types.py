@@ -15,7 +15,10 @@ Headers = tuple[tuple[str, str], ...]
 MAX_PATH = 8192  # bytes; one of NGINX's large_client_header_buffers holds the request line
 
 _PATH = re.compile(r"/[!-\"$-~]*")  # visible ASCII without '#'
-_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253})(?::(?P<port>[0-9]{1,5}))?")
+_LABEL = r"[A-Za-z0-9_-]{1,63}"  # '_' isn't a host name's, and is in use
+_HOST = re.compile(
+    rf"(?P<name>\[[0-9A-Fa-f:.]+\]|(?=[^:]{{1,253}}(?::|$)){_LABEL}(?:\.{_LABEL})*\.?)(?::(?P<port>[0-9]{{1,5}}))?"
+)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _FIELD_VALUE = re.compile(r"(?:[!-~](?:[ \t!-~]*[!-~])?)?")  # RFC 9110 section 5.5, ASCII only
 
@@ -58,6 +61,8 @@ class ProbeRequest:
     def __post_init__(self) -> None:
         _check_path(self.path)
         split_host(self.host)
+        if self.sni is not None:
+            split_host(self.sni)
         if self.origin is not None:
             check_header("Origin", self.origin)
         for name, value in self.headers:
@@ -70,8 +75,8 @@ class ProbeRequest:
 
     @property
     def server_name(self) -> str:
-        """The name for TLS: ``sni``, else the host without port and brackets."""
-        return self.sni or split_host(self.host)[0]
+        """The name for TLS: ``sni``, else the host; without port and brackets."""
+        return split_host(self.sni or self.host)[0]
 
     @property
     def port(self) -> int:

@@ -80,7 +80,9 @@ def parse_url(url: str) -> UrlTarget:
     path = quote(parts.path or "/", safe=_VISIBLE) + (
         f"?{quote(parts.query, safe=_VISIBLE)}" if parts.query else ""
     )
-    return UrlTarget(host, port or (443 if tls else 80), tls, path, f"{shown}:{port}" if port else shown)
+    default = 443 if tls else 80
+    host_header = f"{shown}:{port}" if port not in (None, default) else shown
+    return UrlTarget(host, port or default, tls, path, host_header)
 
 
 def _redacted(url: str) -> str:

@@ -29,6 +29,9 @@ from nginxws.nodes.transport import Target
 _WINDOW = 8 * 1024 * 1024  # bytes that may be on their way to us, per channel
 _CHANNEL_TIMEOUT = 30.0  # seconds for the server to open a channel or start a program
 _PROHIBITED, _CONNECT_FAILED = 1, 2  # RFC 4254, section 5.1: reasons for SSH_MSG_CHANNEL_OPEN_FAILURE
+_LOADING = threading.Lock()
+LOADED = threading.Event()
+"""Set when paramiko is imported: from then on connecting waits more than it computes."""
 # AES-GCM is one call per packet; CTR and a separate HMAC are two in slow Python.
 _CIPHERS_FIRST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 
@@ -65,6 +68,13 @@ def load_paramiko() -> ModuleType:
     ``invoke`` (for ``Match exec`` and an unused command line) is two fifths of the
     import; paramiko does without it when it isn't installed.
     """
+    with _LOADING:
+        module = _import_paramiko()
+    LOADED.set()
+    return module
+
+
+def _import_paramiko() -> ModuleType:
     if "paramiko" in sys.modules:
         return sys.modules["paramiko"]
     hidden = "invoke" not in sys.modules
@@ -102,7 +112,8 @@ class Session:
     def _handshake(self, known: KnownHosts) -> None:
         paramiko = load_paramiko()
         transport, hop = self.transport, self.hop
-        transport.banner_timeout = transport.handshake_timeout = hop.connect_timeout
+        # start_client below holds to the limit; the transport's own limits only come after it.
+        transport.banner_timeout = transport.handshake_timeout = hop.connect_timeout + 5
         choices = transport.get_security_options()
         choices.key_types = known.preferred(choices.key_types)
         choices.ciphers = sorted(choices.ciphers, key=lambda name: name not in _CIPHERS_FIRST)
@@ -179,12 +190,12 @@ class Session:
 
     def close(self) -> None:
         self._closed.set()
-        # paramiko leaves a timer thread behind (up to the handshake timeout) when a handshake fails.
-        self.transport.packetizer.complete_handshake()
         self.transport.close()
         self._link.close()
         if self.transport.is_alive():
             self.transport.join(1.0)
+        # When a handshake fails, paramiko leaves its timer thread running, and Python waits for that at its end.
+        self.transport.packetizer.complete_handshake()
 
 
 def _handshake_words(exc: Exception, hop: HostSettings, remote_version: str) -> tuple[str, str]:
@@ -201,7 +212,7 @@ def _handshake_words(exc: Exception, hop: HostSettings, remote_version: str) -> 
         )
     if "No existing session" in str(exc):
         return f"no key exchange in {hop.connect_timeout:g} s", "ConnectTimeout in ssh_config allows for more"
-    what = str(exc) or type(exc).__name__
+    what = str(exc) or "connection closed"
     hint = "look at the server's log; MaxStartups, a ban (fail2ban) or a firewall do this"
     return f"it hung up during the SSH handshake ({what})", hint
 

@@ -121,7 +121,7 @@ class _Login:
                 self._tried.append(label)
             return False
         self._tried.append(label)
-        if len(self._tried) > 2:
+        if len(self._tried) > 1:
             raise self._error(
                 f"the server hung up after {len(self._tried)} keys (Too many authentication failures)",
                 "name the right key: IdentityFile and IdentitiesOnly yes in ssh_config",

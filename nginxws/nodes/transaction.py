@@ -21,12 +21,11 @@ from nginxws.errors import (
     StaleError,
 )
 from nginxws.nodes.options import NodeOptions
+from nginxws.nodes.reading import OnStep
 from nginxws.nodes.session import Done, Frame, Session
 from nginxws.nodes.snapshot import refusal
 from nginxws.plan import NodePlan
 
-#: Called with each step's name and a few words about it, as the node begins it.
-OnStep = Callable[[str, str], None]
 #: Called when the new configuration serves: None to keep it, or why not.
 Decide = Callable[[], str | None]
 
@@ -153,10 +152,12 @@ def _locked(node: str, text: str) -> NginxwsError:
 
 
 def _stale(node: str, text: str) -> NginxwsError:
+    what = ", ".join(text.split("\n")) or "the configuration"
     return StaleError(
-        f"changed since it was read: {', '.join(text.split(chr(10))) or 'the configuration'}; nothing was touched",
-        node=node, hint="run the command again: it plans from what is there now",
-    )  # fmt: skip
+        f"changed since it was read: {what}; nothing was touched",
+        node=node,
+        hint="run the command again: it plans from what is there now",
+    )
 
 
 def _left_over(node: str, _text: str) -> NginxwsError:

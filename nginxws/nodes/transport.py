@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv6Address
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -20,7 +21,7 @@ STDERR_LIMIT = 64 * 1024
 
 # What ssh(1) lets through as a host or user (OpenSSH ssh.c, valid_hostname and
 # valid_ruser), less what has a meaning of its own in ssh:// or in a shell.
-_HOST = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.:%-]*")
+_HOST = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*")
 _USER = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@+\\-]*\$?")
 _FORMS = "write NAME (a host or an alias of ssh_config), ssh://[user@]host[:port], or local"
 
@@ -133,11 +134,18 @@ class Target:
 
     @classmethod
     def _checked(cls, text: str, user: str | None, host: str, port: int | None) -> Target:
-        if not _HOST.fullmatch(host):
+        if not _HOST.fullmatch(host) and not _is_ipv6(host):
             raise InvalidInput(f"{text!r} isn't a node: bad host name {host!r}", hint=_FORMS)
         if user is not None and not _USER.fullmatch(user):
             raise InvalidInput(f"{text!r} isn't a node: bad user name {user!r}", hint=_FORMS)
         return cls(text, host, user, port)
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return bool(IPv6Address(host)) and re.fullmatch("[0-9A-Za-z:.%_-]+", host) is not None
+    except AddressValueError:
+        return False
 
 
 def _split_user(text: str) -> tuple[str | None, str]:

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import crossplane
 from crossplane.lexer import EXTERNAL_LEXERS
-from tokens import Token, tokens
 
+from corpus.tokens import Token, tokens
 from nginxws.config.document import Document, parse
 
 # What str.isspace() takes for white space and nginx doesn't, in UTF-8.
 _FOREIGN_SPACE = (
-    rb"[\x0b\x0c\x1c-\x1f]|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80"
+    rb"[\x0b\x0c\x1c-\x1f]|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]"
+    rb"|\xe2\x81\x9f|\xe3\x80\x80"
 )
 _IN_WORD = re.compile(rb"\\\$\Z|\\[\s\S]|(\$\{+)|(\})|(" + _FOREIGN_SPACE + rb")")
 _PAIR = re.compile(r"\\(.)", re.DOTALL)
@@ -82,7 +83,11 @@ def expected(document: Document) -> list[Seen]:
     seen: list[Seen] = []
     for token in tokens(document):
         directive = token.directive
-        if directive is not None and directive.raw_body and directive.name.decode("latin-1") in EXTERNAL_LEXERS:
+        if (
+            directive is not None
+            and directive.raw_body
+            and directive.name.decode("latin-1") in EXTERNAL_LEXERS
+        ):
             # Its Lua extension yields the code as one quoted word, then ";".
             if token.kind == "{":
                 continue
@@ -90,7 +95,7 @@ def expected(document: Document) -> list[Seen]:
                 seen.append((_text(token.text) if token.kind == "lua" else ";", token.kind == "lua", None))
                 continue
         elif token.kind == "lua":
-            if token.text:
+            if token.text.strip():
                 seen.append((f"<Lua code crossplane has no lexer for: {token.text!r}>", False, None))
             continue
         seen.append(_seen(token))
@@ -99,7 +104,7 @@ def expected(document: Document) -> list[Seen]:
 
 def _seen(token: Token) -> Seen:
     if token.kind != "word":
-        return _text(token.text), False, None
+        return _text(token.text.removesuffix(b"\r")), False, None
     line = None
     if token.directive is not None and token.start == token.directive.start:
         line = token.directive.line

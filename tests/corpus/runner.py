@@ -18,10 +18,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agreement import compare
-from splicing import check_reversible
-from tokens import Broken, check_identical
-
+from corpus.agreement import compare
+from corpus.splicing import check_reversible
+from corpus.tokens import Broken, check_identical
 from nginxws.config.document import parse
 from nginxws.errors import NginxwsError
 
@@ -150,5 +149,7 @@ def as_text(result: dict[str, Any]) -> str:
         else:
             state = "; ".join(row["problems"])
         lines.append(f"{row['file']}: {state}")
-    lines.extend(f"{file}: agrees, but for crossplane: {'; '.join(why)}" for file, why in result["explained"].items())
+    lines.extend(
+        f"{file}: agrees, but for crossplane: {'; '.join(why)}" for file, why in result["explained"].items()
+    )
     return "\n".join(lines)

@@ -1,15 +1,14 @@
-"""Put routes into every server block of a file, alone and all at once, and take them out: the bytes must return."""
+"""Routes into every server block of a file, alone and all at once, and out again: the bytes must return."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tokens import Broken
-
+from corpus.tokens import Broken
 from nginxws.config.document import Document, parse
 from nginxws.config.servers import ServerBlock
-from nginxws.config.splice import BlockId, Splicer, http_insertion_point, insertion_point, verify
+from nginxws.config.splice import BlockId, Splicer, http_insertion_point, insertion_point, verify_bytes
 from nginxws.config.tree import MappingReader, load
 from nginxws.errors import NginxwsError, SpliceError
 
@@ -22,12 +21,14 @@ BODY = """location ^~ {path} {{
 UPSTREAM = "upstream {name} {{\n    server 127.0.0.1:8080;\n}}"
 
 ALONE = 25
-"""Servers tried one by one, spread over the file; a file with more gets the rest in the run with all at once."""
+"""Servers tried one by one, spread over the file; the rest take part in the run with all at once."""
+LARGE = 200_000
+"""Bytes beyond which three are enough, taken out in one go: each try parses the file several times."""
 
 
 @dataclass(slots=True)
 class Result:
-    """``servers``: how many were found; ``problems``: why a route couldn't be put in, with no byte changed."""
+    """``servers``: how many were found; ``problems``: why no route could be put in, no byte changed."""
 
     servers: int = 0
     problems: list[str] = field(default_factory=list)
@@ -41,7 +42,8 @@ def check_reversible(data: bytes) -> Result:
         servers = tree.http_servers()
         result.servers = len(servers)
         document = tree.main_file.document
-        for server in servers[:: max(1, len(servers) // ALONE)]:
+        alone = 3 if len(data) > LARGE else ALONE
+        for server in servers[:: -(-len(servers) // alone) or 1]:
             _there_and_back(document, [server], f"server of line {server.line}")
         if servers:
             _there_and_back(document, servers, "all servers at once")
@@ -66,10 +68,11 @@ def _there_and_back(document: Document, servers: Sequence[ServerBlock], where: s
     if known & set(added):
         raise Broken("the file holds the corpus check's own blocks")
     spliced = splicer.apply()
-    verify(document.data, spliced, NAME)
+    verify_bytes(document.data, spliced, NAME)
     if len(spliced) <= len(document.data):
         raise Broken(f"{where}: nothing was put in")
-    orders = [None] if len(added) > 7 else [None, 0, -1]
+    few = len(added) <= 7 and len(document.data) <= LARGE
+    orders: list[int | None] = [None, 0, -1] if few else [None]
     for which in orders:
         if _without(spliced, set(added), which) != document.data:
             raise Broken(f"{where}: put in and taken out, the file is another one")

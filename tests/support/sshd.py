@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from support.nginx import free_port
+
 _DEADLINE = 15.0  # seconds for a server to come up or go down
 _TRIES = 5  # a free port can be taken between asking for it and using it
 
@@ -72,7 +74,7 @@ def running(program: str, folder: Path, extra: tuple[str, ...], host_key_type: s
         _call("ssh-keygen", "-q", "-t", kind, *bits, "-N", "", "-C", name, "-f", str(folder / name))
     (folder / "authorized_keys").write_bytes((folder / "id.pub").read_bytes())
     for _ in range(_TRIES):
-        port = _free_port()
+        port = free_port()
         (folder / "sshd_config").write_text(_sshd_config(program, folder, port, extra))
         with (folder / "log").open("wb") as log:
             child = subprocess.Popen([program, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log)
@@ -140,13 +142,6 @@ def _answers(child: subprocess.Popen[bytes], port: int) -> bool:
                 return True
         time.sleep(0.01)
     return False
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def _call(*argv: str) -> None:

@@ -124,6 +124,25 @@ def test_parse_refuses(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("::1:80", "brackets"),
+        ("fd00::5", "brackets"),
+        ("10.0.0.5", "port is missing"),
+        ("[::1]", "port is missing"),
+        ("http://a:", "port is missing"),
+        ("http://a/path", "no path"),
+        ("tcp://a:1", "unknown scheme"),
+        ("a:1 wait=2", "isn't a backend parameter"),
+        ("a:1 down down", "given twice"),
+    ],
+)
+def test_refusal_names_the_reason(text: str, words: str) -> None:
+    with pytest.raises(InvalidInput, match=words):
+        Backend.parse(text)
+
+
+@pytest.mark.parametrize(
     ("text", "name"),
     [("a.b:1", "a.b"), ("a.b.:1", "a.b"), ("10.0.0.1:1", None), ("[::1]:1", None), ("unix:/a", None)],
 )

@@ -101,23 +101,27 @@ def test_packaged_template_must_hold_what_is_expected(expected: list[templating.
 
 
 @pytest.mark.parametrize(
-    "match",
+    ("match", "proxy_pass"),
     [
-        "/ws/ { } location /x",
-        "/ws/ { return 1; } #",
-        "/ws/ {\n allow all;",
-        "/ws/ x",
-        "/ws/ { a { } } location /b",
+        ("/ws/ { } location /x", "http://a:1"),
+        ("/ws/ { return 1; } #", "http://a:1"),
+        ("/ws/ {\n allow all;", "http://a:1"),
+        ("/ws/ x", "http://a:1"),
+        ("/ws/ { a { } } location /b", "http://a:1"),
+        ("/ws/", "http://a:1; allow all"),
+        ("/ws/", "http://a:1; # gone"),
+        ("/ws/", "http://a:1 b"),
+        ("/ws/", "http://a:1; } location /x { proxy_pass http://b:1"),
     ],
 )
-def test_injection_through_a_word_is_caught(match: str) -> None:
+def test_injection_through_a_word_is_caught(match: str, proxy_pass: str) -> None:
     """Were a whitelist to fail one day, the proof still holds."""
     body = [(b"proxy_http_version", 2), (b"proxy_pass", 2), *[(b"proxy_set_header", 3)] * 2]
-    good = {"locations": [{"match": "/ws/", "proxy_pass": "http://a:1"}]}
-    assert templating.load(None).fill("plain.conf.j2", good, [((b"location", 2), body)])
-    bad = {"locations": [{"match": match, "proxy_pass": "http://a:1"}]}
+    found = templating.load(None)
+    assert found.fill("plain.conf.j2", PLAIN, [((b"location", 2), body)])
+    bad = {"locations": [{"match": match, "proxy_pass": proxy_pass}]}
     with pytest.raises(RenderError):
-        templating.load(None).fill("plain.conf.j2", bad, [((b"location", 2), body)])
+        found.fill("plain.conf.j2", bad, [((b"location", 2), body)])
 
 
 @given(

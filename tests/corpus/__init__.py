@@ -1,0 +1,1 @@
+"""Checks on whole configurations: the corpus beside this file, and any other folder."""

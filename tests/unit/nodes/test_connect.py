@@ -1,0 +1,38 @@
+"""Choosing a transport costs only what it needs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from nginxws.nodes.connect import connect
+from nginxws.nodes.local import LocalTransport
+from nginxws.nodes.transport import Target
+
+
+def test_local() -> None:
+    with connect(Target.parse("local")) as transport:
+        assert isinstance(transport, LocalTransport)
+        assert transport.name == "local"
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
+    code = (
+        "import sys; from nginxws.nodes.connect import connect; from nginxws.nodes.transport import Target; "
+        "connect(Target.parse('local')).close(); "
+        "import nginxws.nodes.ssh; print({'paramiko', 'cryptography', 'invoke'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_no_posix_module_is_needed_to_load_the_ssh_side() -> None:
+    # As on Windows, where these aren't there.
+    code = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(('fcntl', 'pwd', 'grp', 'termios', 'resource', 'pty')))\n"
+        "import nginxws.nodes.connect, nginxws.nodes.ssh, nginxws.nodes.sudo, nginxws.nodes.prompt\n"
+        "from nginxws.nodes.ssh import load_paramiko; load_paramiko()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
