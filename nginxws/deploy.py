@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nginxws.checks.gate import new_errors
@@ -71,9 +71,7 @@ class _Proof:
     def _probe(self, point: ProbePoint) -> ProbeResult:
         policy = self.policy
         if policy.url is not None:
-            from nginxws.nodes.probe_url import probe_url
-
-            return probe_url(policy.url, headers=policy.headers, expect=policy.expect, timeout=policy.timeout)
+            return _from_outside(policy.url, policy)
         if point.problem is not None:
             return _not_tried(point.problem)
         request = ProbeRequest(
@@ -81,7 +79,6 @@ class _Proof:
             host=policy.host or point.host,
             tls=point.tls,
             verify_tls=False,  # the connection ends at the node's own listener, through verified SSH
-            sni=policy.host or point.host.partition(":")[0],
             headers=policy.headers,
             proxy_protocol=point.proxy_protocol,
             expect=policy.expect,
@@ -91,6 +88,17 @@ class _Proof:
         return probe_until(
             lambda: self.link.dial(point.address, point.port, policy.timeout), request, policy.timeout
         )
+
+
+def _from_outside(url: str, policy: ProbePolicy) -> ProbeResult:
+    """The probe from this machine through a public address; TLS is verified."""
+    from nginxws.nodes.probe_url import parse_url, url_request
+    from nginxws.nodes.streams import dial_tcp
+
+    target = parse_url(url)
+    request = url_request(target, expect=policy.expect, headers=policy.headers, timeout=policy.timeout)
+    request = replace(request, from_url=False)  # hints name add-route's options
+    return probe_until(lambda: dial_tcp(target.host, target.port, policy.timeout), request, policy.timeout)
 
 
 def apply(link: NodeLink, plan: NodePlan, policy: ProbePolicy, on_step: OnStep) -> Applied:

@@ -37,6 +37,21 @@ class Pair(click.ParamType[tuple[str, str]]):
         return name, text
 
 
+class ProbeHeader(click.ParamType[tuple[str, str]]):
+    """``NAME=VALUE`` with ``@env:`` and ``@file:`` values; in an environment variable, one a line."""
+
+    name = "NAME=VALUE"
+    envvar_list_splitter = "\n"
+
+    def convert(
+        self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Raises InvalidInput: its hint says more than a usage line."""
+        from nginxws.nodes.probe_headers import parse_probe_header
+
+        return value if isinstance(value, tuple) else parse_probe_header(value)
+
+
 class Seconds(click.ParamType[int]):
     """A duration: ``90``, ``90s``, ``5m``, ``1h``, ``1d``; in seconds."""
 
@@ -151,7 +166,7 @@ def probe_options(function: F) -> F:
                help="What a failed handshake means."),
         option("--probe-path", metavar="PATH", help="Path and query to try.  [default: the route's path]"),
         option("--probe-host", metavar="NAME", help="Host to ask for.  [default: the server's name]"),
-        option("--probe-header", "probe_headers", multiple=True, metavar="NAME=VALUE",
+        option("--probe-header", "probe_headers", multiple=True, type=ProbeHeader(),
                help="Header to send; NAME=@env:VAR and NAME=@file:PATH for secrets."),
         option("--probe-expect", type=int, default=101, show_default=True, metavar="CODE",
                help="The status that counts as proof."),

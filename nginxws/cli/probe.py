@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from nginxws.cli.options import Seconds, option
+from nginxws.cli.options import ProbeHeader, Seconds, option
 from nginxws.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -19,21 +19,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 FORMAT_VERSION = "1.0"
 _EXCERPT = 400  # characters of an answer's body that the text form shows
-
-
-class ProbeHeader(click.ParamType[tuple[str, str]]):
-    """``NAME=VALUE`` with ``@env:`` and ``@file:`` values; in an environment variable, one a line."""
-
-    name = "NAME=VALUE"
-    envvar_list_splitter = "\n"
-
-    def convert(
-        self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
-        """Raises InvalidInput: its hint says more than a usage line."""
-        from nginxws.nodes.probe_headers import parse_probe_header
-
-        return value if isinstance(value, tuple) else parse_probe_header(value)
 
 
 def _option(*names: str, **settings: Any) -> Callable[[F], F]:

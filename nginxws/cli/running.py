@@ -48,7 +48,6 @@ def times_from(options: dict[str, Any]) -> ChangeTimes:
 def probe_policy(options: dict[str, Any], route: Route) -> ProbePolicy:
     """How the route is proved. Raises InvalidInput where no proof could work."""
     from nginxws.nodes.options import ProbePolicy
-    from nginxws.nodes.probe_headers import parse_probe_header
     from nginxws.route import Match
 
     mode, path, url = options["probe_mode"], options["probe_path"], options["probe_url"]
@@ -57,11 +56,15 @@ def probe_policy(options: dict[str, Any], route: Route) -> ProbePolicy:
             "no path to probe follows from a regular expression",
             hint="give one that it matches with --probe-path /…, or --probe off",
         )
+    if url is not None:
+        from nginxws.nodes.probe_url import parse_url
+
+        parse_url(url)  # a bad one is refused before anything is touched
     return ProbePolicy(
         mode=mode,
         path=path,
         host=options["probe_host"],
-        headers=tuple(parse_probe_header(text) for text in options["probe_headers"]),
+        headers=options["probe_headers"],
         expect=options["probe_expect"],
         url=url,
         timeout=options["probe_timeout"],

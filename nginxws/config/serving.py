@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from nginxws.config.tree import Located
 
 _REDIRECTING = (b"http://", b"https://", b"$scheme")
+# The last is `$https = ""`: an empty value leaves no word.
+_TRUE_ON_PLAIN = (
+    [b"$scheme", b"=", b"http"],
+    [b"$scheme", b"!=", b"https"],
+    [b"$https", b"!=", b"on"],
+    [b"$https", b"="],
+)
 _STATUS = frozenset({b"stub_status", b"check_status"})
 _CONTENT = frozenset({b"root", b"index", b"try_files", b"autoindex"})
 
@@ -83,7 +90,7 @@ def _answered_before_locations(directives: Sequence[Located], plain_only: bool) 
 def _holds_on_plain(condition: Directive) -> bool:
     """Whether an ``if`` is true for every request that came without TLS."""
     words = b" ".join(condition.args).strip(b"() ").split()
-    return words in ([b"$scheme", b"=", b"http"], [b"$scheme", b"!=", b"https"], [b"$https", b"=", b""])
+    return words in _TRUE_ON_PLAIN
 
 
 def _answers(directive: Directive) -> bool:

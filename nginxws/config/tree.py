@@ -7,12 +7,12 @@ Source of the rules: nginx's ngx_conf_include and ngx_open_glob (core/ngx_conf_f
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from nginxws.config.document import Directive, Document, parse
+from nginxws.config.globbing import glob_regex
 from nginxws.config.servers import ServerBlock, read_server
 from nginxws.errors import ConfigError, ParseError
 
@@ -67,32 +67,6 @@ class RecordingReader(MappingReader):
     def glob(self, pattern: str) -> list[str]:
         self.wanted.add(pattern)
         return super().glob(pattern)
-
-
-def glob_regex(pattern: str) -> re.Pattern[str]:
-    """A glob(3) pattern as a regular expression: ``/`` and a leading dot are matched by themselves only."""
-    parts: list[str] = []
-    # A bracket without its end is a plain character, as fnmatch(3) has it.
-    for token in re.finditer(r"\\(.)|\[[!^]?+\]?+[^]/]*\]|.", pattern, re.DOTALL):
-        text = token[0]
-        special = text in ("*", "?") or (len(text) > 1 and text[0] == "[")
-        if special and (token.start() == 0 or pattern[token.start() - 1] == "/"):
-            parts.append(r"(?!\.)")
-        if text == "*":
-            parts.append("[^/]*")
-        elif text == "?":
-            parts.append("[^/]")
-        elif special:
-            parts.append(_bracket(text[1:-1]))
-        else:
-            parts.append(re.escape(token[1] or text))
-    return re.compile("".join(parts), re.DOTALL)
-
-
-def _bracket(inner: str) -> str:
-    negated = inner[:1] in ("!", "^")
-    members = re.sub(r"([\\\[\]^&~|])", r"\\\1", inner[1:] if negated else inner)
-    return f"(?!/)[{'^' if negated else ''}{members}]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -222,23 +196,22 @@ class _Loader:
         self.reader = reader
         self.prefix = posixpath.dirname(tree.main)
         self.contexts: dict[str, set[tuple[str, ...]]] = {}
-        self.documents: dict[str, Document | None] = {}
+        self.documents: dict[str, Document] = {}
         self.includes: dict[str, list[Directive]] = {}
         self.missing: set[str] = set()
+        self.broken: set[str] = set()
         self.reported: set[tuple[int, str]] = set()
 
     def run(self, document: Document) -> None:
         self.documents[self.tree.main] = document
         self.visit(self.tree.main, self.tree.context, ())
         for path, contexts in self.contexts.items():
-            loaded = self.documents[path]
-            if loaded is not None:
-                self.tree.files[path] = ConfigFile(path, loaded, frozenset(contexts))
+            self.tree.files[path] = ConfigFile(path, self.documents[path], frozenset(contexts))
 
     def visit(self, path: str, context: tuple[str, ...], stack: tuple[str, ...]) -> None:
         document = self.documents[path]
         seen = self.contexts.setdefault(path, set())
-        if document is None or context in seen:
+        if context in seen:
             return
         seen.add(context)
         if path not in self.includes:
@@ -277,23 +250,23 @@ class _Loader:
             message = f"includes are nested more than {MAX_INCLUDE_DEPTH} deep"
             self.report(path, include, target, message, "look for files that include each other")
             return False
-        if target not in self.documents:
-            self.documents[target] = self.read(target)
+        if target not in self.documents and target not in self.broken:
+            self.read(target)
         if target in self.missing:
             message = f"the included file {target} is missing or can't be read"
             self.report(path, include, target, message, "create the file, or take this include out")
-        return self.documents[target] is not None
+        return target in self.documents
 
-    def read(self, target: str) -> Document | None:
+    def read(self, target: str) -> None:
         data = self.reader.read(target)
         if data is None:
             self.missing.add(target)
-            return None
+            return
         try:
-            return parse(data, target)
+            self.documents[target] = parse(data, target)
         except ParseError as error:
+            self.broken.add(target)
             self.tree.problems.append(error)
-            return None
 
     def report(self, path: str, include: Directive, target: str, message: str, hint: str) -> None:
         if (id(include), target) not in self.reported:

@@ -29,6 +29,7 @@ STOP_TIMEOUT: Final = 5.0  # seconds
 BIND_ATTEMPTS: Final = 5  # somebody may take a free port between our look and NGINX's bind
 
 _PORT_TAKEN: Final = "Address already in use"  # strerror(EADDRINUSE), as NGINX quotes it
+_CHATTER: Final = re.compile(r"\[(?:debug|info|notice)\]")
 _TEMPORARY: Final = {  # folder: the module that uses it, None when it is always there
     "client_body": None,
     "proxy": "proxy",
@@ -59,7 +60,6 @@ server {{
     listen {host}:{port};
     server_name localhost;
 
-    # The page; the application makes it.
     location / {{
         proxy_pass http://{application};
         proxy_http_version 1.1;
@@ -88,6 +88,11 @@ class Balancer:
     def site(self) -> Path:
         """The included file with the server block."""
         return self.root / "conf" / "conf.d" / "chat.conf"
+
+    def complaints(self) -> str:
+        """The last lines of the error log that are warnings or worse."""
+        log = (self.root / "logs" / "error.log").read_text(errors="replace")
+        return "\n".join([line for line in log.splitlines() if not _CHATTER.search(line)][-10:])
 
     def digests(self) -> dict[str, str]:
         """The sha256 (hex) of every file under the configuration folder, by its path in there."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
 TIMEOUT: Final = 5.0  # seconds, for anything on loopback
+REPORT: Final = "this should not happen: please report it, with all of the output"
 
 
 async def http_status(host: str, port: int, path: str, timeout: float = TIMEOUT) -> int | None:
@@ -106,8 +107,8 @@ async def _receive(connection: ClientConnection, kind: str) -> dict[str, Any]:
                 if frame["type"] == kind:
                     return frame
                 if frame["type"] == "error":
-                    raise NginxwsError(f"the chat answered: {frame['message']}")
+                    raise NginxwsError(f"the chat answered: {frame['message']}", hint=REPORT)
     except ConnectionClosed as error:
-        raise NginxwsError(f"the chat's connection was closed: {error}") from error
+        raise NginxwsError(f"the chat's connection was closed: {error}", hint=REPORT) from error
     except TimeoutError:
-        raise NginxwsError(f"no {kind} came from the chat within {TIMEOUT:g} s") from None
+        raise NginxwsError(f"no {kind} came from the chat within {TIMEOUT:g} s", hint=REPORT) from None

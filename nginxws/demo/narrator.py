@@ -44,6 +44,11 @@ class Narrator:
         """A remark."""
         self._line(f"   {text}" if text else "")
 
+    def cut_off(self) -> None:
+        """A command was ended before its time: clear its progress line, show the cursor again."""
+        if sys.stdout.isatty():
+            click.echo("\r\x1b[2K\x1b[?25h", nl=False)
+
     def diff(self, before: str, after: str, name: str) -> None:
         """What changed in a file."""
         lines = difflib.unified_diff(

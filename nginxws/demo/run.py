@@ -73,7 +73,7 @@ async def _introduce(stage: Stage, narrator: Narrator) -> None:
     narrator.step("Without a WebSocket route the chat doesn't work")
     status = await clients.handshake_status(stage.websocket)
     if status is None or status == HTTPStatus.SWITCHING_PROTOCOLS:
-        raise NginxwsError(f"without a route {stage.websocket} answers {status}, a refusal was expected")
+        raise _unexpected(stage, f"without a route {stage.websocket} answers {_status(status)}")
     narrator.bad(f"{stage.websocket} answers {_status(status)}: NGINX doesn't pass the Upgrade header on")
 
 
@@ -88,7 +88,7 @@ async def _add_route(stage: Stage, narrator: Narrator) -> None:
     narrator.diff(before, site.read_text(), str(site.relative_to(stage.folder)))
     status = await clients.handshake_status(stage.websocket)
     if status != HTTPStatus.SWITCHING_PROTOCOLS:
-        raise NginxwsError(f"with the route {stage.websocket} answers {_status(status)}, 101 was expected")
+        raise _unexpected(stage, f"with the route {stage.websocket} answers {_status(status)}")
     narrator.good(f"{stage.websocket} answers {_status(status)}")
 
 
@@ -105,7 +105,7 @@ async def _talk(stage: Stage, narrator: Narrator) -> None:
             for person in (speaker, listener):  # everybody hears everything, also what they said themselves
                 heard = await person.hear()
                 if heard != (speaker.name, text):
-                    raise NginxwsError(f"{person.name} heard {heard} instead of {(speaker.name, text)}")
+                    raise _unexpected(stage, f"{person.name} heard {heard} instead of {(speaker.name, text)}")
             narrator.good(f"{speaker.name} → {listener.name}: {text}")
 
 
@@ -116,12 +116,12 @@ async def _remove_route(stage: Stage, narrator: Narrator, before: dict[str, str]
     after = stage.balancer.digests()
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     if changed:
-        raise NginxwsError(f"the configuration isn't as at the start: {', '.join(changed)}")
+        raise _unexpected(stage, f"the configuration isn't as at the start: {', '.join(changed)}")
     narrator.step("The configuration is as at the start")
     for name, digest in after.items():
         narrator.good(f"{name}  sha256 {digest}")
     if await clients.handshake_status(stage.websocket) == HTTPStatus.SWITCHING_PROTOCOLS:
-        raise NginxwsError(f"{stage.websocket} still answers 101 without its route")
+        raise _unexpected(stage, f"{stage.websocket} still answers 101 without its route")
 
 
 async def _stay(stage: Stage, narrator: Narrator, interrupts: Interrupts, open_browser: bool) -> None:
@@ -134,7 +134,7 @@ async def _stay(stage: Stage, narrator: Narrator, interrupts: Interrupts, open_b
         await asyncio.to_thread(webbrowser.open, stage.page)
     with suppress(Interrupted):
         status = await interrupts.run(stage.balancer.process.wait())
-        raise NginxwsError(f"NGINX has ended by itself, with status {status}")
+        raise _unexpected(stage, f"NGINX has ended, with status {status}")
 
 
 async def _nginxws(stage: Stage, narrator: Narrator, *arguments: str) -> None:
@@ -154,6 +154,9 @@ async def _nginxws(stage: Stage, narrator: Narrator, *arguments: str) -> None:
     )
     try:
         status = await process.wait()
+    except asyncio.CancelledError:
+        narrator.cut_off()
+        raise
     finally:
         await end(process, signal.SIGTERM, COMMAND_STOP_TIMEOUT)
     if status != 0:
@@ -166,6 +169,11 @@ def _environment() -> dict[str, str]:
     """Ours without the user's NGINXWS_ settings, and with the modules that we were loaded from."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("NGINXWS_")}
     return {**kept, "PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)}
+
+
+def _unexpected(stage: Stage, message: str) -> NginxwsError:
+    """An error with what NGINX complained of, as its logs are about to go."""
+    return NginxwsError(message, hint=clients.REPORT, detail=stage.balancer.complaints())
 
 
 def _status(code: int | None) -> str:

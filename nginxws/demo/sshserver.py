@@ -161,6 +161,7 @@ class _Shells:
         self._environment = dict(environment)
         self._jobs: dict[asyncio.Task[Any], asyncio.subprocess.Process] = {}
         self._leaders: list[int] = []  # of every session started, ended or not
+        self._outputs: set[asyncio.Task[None]] = set()  # ended when nobody holds the output open
 
     async def run(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         """Run one client's command and say how it ended; without a command, a shell that reads stdin."""
@@ -184,16 +185,16 @@ class _Shells:
         self._jobs[task] = child
         self._leaders.append(child.pid)
         feeding = asyncio.create_task(_feed(process.stdin, child.stdin))
-        telling = [
+        telling = {
             asyncio.create_task(_tell(child.stdout, process.stdout)),
             asyncio.create_task(_tell(child.stderr, process.stderr)),
-        ]
+        }
+        self._outputs |= telling
         try:
             status = await _exited(child)
             await asyncio.wait(telling, timeout=OUTPUT_TIMEOUT)
         finally:
-            for pump in (feeding, *telling):
-                pump.cancel()
+            feeding.cancel()
             del self._jobs[task]
         with suppress(OSError, asyncssh.Error):  # the client may be gone
             if status >= 0:
@@ -211,6 +212,8 @@ class _Shells:
             await asyncio.wait(self._jobs)
         for leader in self._leaders:
             kill_group(leader)  # background processes of commands that ended long ago
+        if self._outputs:
+            await asyncio.wait(self._outputs, timeout=OUTPUT_TIMEOUT)
 
 
 async def _exited(child: asyncio.subprocess.Process) -> int:

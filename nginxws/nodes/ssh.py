@@ -194,7 +194,7 @@ class Session:
         self._link.close()
         if self.transport.is_alive():
             self.transport.join(1.0)
-        # When a handshake fails, paramiko leaves its timer thread running, and Python waits for that at its end.
+        # When a handshake fails, paramiko leaves a timer thread running, and Python's exit waits for it.
         self.transport.packetizer.complete_handshake()
 
 

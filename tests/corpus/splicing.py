@@ -69,8 +69,15 @@ def _there_and_back(document: Document, servers: Sequence[ServerBlock], where: s
         raise Broken("the file holds the corpus check's own blocks")
     spliced = splicer.apply()
     verify_bytes(document.data, spliced, NAME)
-    if len(spliced) <= len(document.data):
-        raise Broken(f"{where}: nothing was put in")
+    in_place = [
+        directive
+        for directive in parse(spliced, NAME).walk()
+        if directive.words[:2] == (b"location", b"^~") and directive.args[1].startswith(b"/nginxws-corpus/")
+    ]
+    if len(in_place) != 2 * len(servers) or any(
+        d.parent is None or d.parent.name != b"server" for d in in_place
+    ):
+        raise Broken(f"{where}: the routes aren't where they belong")
     few = len(added) <= 7 and len(document.data) <= LARGE
     orders: list[int | None] = [None, 0, -1] if few else [None]
     for which in orders:

@@ -187,7 +187,7 @@ def test_the_story_holds(
 @pytest.mark.parametrize(
     ("nginxws", "message"),
     [
-        (nothing, "answers 426 Upgrade Required, 101 was expected"),
+        (nothing, "with the route .* answers 426 Upgrade Required"),
         (untidy, r"isn't as at the start: left\.tmp"),
     ],
 )

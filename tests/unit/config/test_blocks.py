@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -139,7 +141,9 @@ def test_an_inline_block_after_another_block_takes_nothing_of_it() -> None:
 def test_holds() -> None:
     text = "location /a/ {\n    x;\n}"
     stamp = digest(text.encode())
-    file = f"server {{\n\t{BEGIN.replace('0123456789abcdef', stamp)}\r\n\tlocation /a/ {{\r\n\t\tx;\r\n\t}}\r\n\t{END}\r\n}}\n"
+    begin = BEGIN.replace("0123456789abcdef", stamp)
+    inside = "\tlocation /a/ {\r\n\t\tx;\r\n\t}\r\n"
+    file = f"server {{\n\t{begin}\r\n{inside}\t{END}\r\n}}\n"
     (block,) = blocks_of(file)
     assert not block.drifted
     assert block.holds(text)
@@ -200,4 +204,4 @@ def test_whatever_the_markers_only_config_errors(pieces: list[str]) -> None:
     except ConfigError:
         return
     spans = [block.span for block in blocks]
-    assert all(one.end <= other.start for one, other in zip(spans, spans[1:], strict=False))
+    assert all(one.end <= other.start for one, other in pairwise(spans))

@@ -86,9 +86,8 @@ def test_location_key(text: str, modifier: str, path: str) -> None:
     ],
 )
 def test_find_same(modifier: str, path: str, line: int | None) -> None:
-    server = server_of(
-        "server {\nlocation ^~ /a { }\nlocation = /a { }\nlocation ~ /a { }\nlocation ~* /a { }\nlocation @a { }\n}"
-    )
+    kinds = ("^~ /a", "= /a", "~ /a", "~* /a", "@a")
+    server = server_of("server {\n" + "".join(f"location {kind} {{ }}\n" for kind in kinds) + "}")
     found = find_same(server, modifier, path)
     assert (found.directive.line if found else None) == line
 
@@ -119,6 +118,14 @@ def test_merge_slashes_off_is_honoured() -> None:
     assert show(serve(server_of(text.format("")), "//a").location).startswith("location /a")
 
 
+@pytest.mark.parametrize(("listen", "kept"), [("80", True), ("443 ssl", False), ("unix:/run/x", False)])
+def test_merge_slashes_is_the_default_servers_setting_but_over_tls(listen: str, kept: bool) -> None:
+    first = f"server {{ listen {listen}; merge_slashes off; }}"
+    second = f"server {{ listen {listen}; server_name b; location //a {{ }} location / {{ }} }}"
+    tree = load("n", MappingReader({"n": f"http {{ {first} {second} }}".encode()}))
+    assert show(serve(tree.http_servers()[1], "//a").location).startswith("location //a") is kept
+
+
 def test_no_location_at_all() -> None:
     match = serve(server_of("server { root /srv; }"), "/x")
     assert match.location is None
@@ -139,9 +146,8 @@ def test_paths_are_compared_as_bytes() -> None:
 
 
 def test_slash_redirect_only_where_the_location_proxies() -> None:
-    server = server_of(
-        "server { location /a/ { proxy_pass http://x; } location /b/ { root /; } location = /c/ { grpc_pass x; } }"
-    )
+    proxying = "location /a/ { proxy_pass http://x; } location = /c/ { grpc_pass x; }"
+    server = server_of(f"server {{ {proxying} location /b/ {{ root /; }} }}")
     assert serve(server, "/a").redirect
     assert not serve(server, "/b").redirect
     assert serve(server, "/c").redirect

@@ -15,7 +15,8 @@ def block(kind: str, name: str, body: str) -> str:
 MAPS = block(
     "map",
     "websocket",
-    "map $http_upgrade $nginxws_upgrade { default ''; }\nmap $nginxws_upgrade $nginxws_connection { default close; }",
+    "map $http_upgrade $nginxws_upgrade { default ''; }\n"
+    "map $nginxws_upgrade $nginxws_connection { default close; }",
 )
 UPSTREAM = block("upstream", "nginxws_ws_1a2b3c4d", "upstream nginxws_ws_1a2b3c4d { server 10.0.0.5:80; }")
 ROUTE = block(

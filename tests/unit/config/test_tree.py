@@ -2,38 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-from pathlib import Path
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from nginxws.config.document import parse
-from nginxws.config.tree import ConfigTree, MappingReader, detect_context, glob_regex, load
+from nginxws.config.tree import ConfigTree, MappingReader, RecordingReader, detect_context, load
 from nginxws.errors import ConfigError, ParseError
-
-
-class GlobResult(ctypes.Structure):
-    """``glob_t`` as far as it is read; the rest is room."""
-
-    _fields_ = (
-        ("count", ctypes.c_size_t),
-        ("paths", ctypes.POINTER(ctypes.c_char_p)),
-        ("room", ctypes.c_char * 256),
-    )
-
-
-def libc_glob(pattern: str) -> list[str]:
-    """glob(3) with no flags, as nginx calls it."""
-    result = GlobResult()
-    libc = ctypes.CDLL(None)
-    if libc.glob(os.fsencode(pattern), 0, None, ctypes.byref(result)) != 0:
-        return []
-    found = [os.fsdecode(result.paths[index] or b"") for index in range(result.count)]
-    libc.globfree(ctypes.byref(result))
-    return found
 
 
 def tree_of(files: dict[str, str], main: str = "/etc/nginx/nginx.conf") -> ConfigTree:
@@ -214,82 +187,12 @@ def test_context_given_by_the_caller() -> None:
     assert tree.files["/x"].contexts == frozenset({("http",)})
 
 
-NAMES = [
-    "a.conf",
-    "b.conf",
-    ".hidden.conf",
-    "B.conf",
-    "a-b.conf",
-    "aa.conf",
-    "]",
-    "[",
-    "a]b",
-    "x",
-    "~x",
-    "ab.bak",
-    "é",
-]
-PATTERNS = [
-    r"*.conf",
-    r"*",
-    r"?.conf",
-    r"[ab].conf",
-    r"[!a].conf",
-    r"[^a].conf",
-    r"[a-c]*",
-    r".*",
-    r"?hidden.conf",
-    r"[.]hidden.conf",
-    r"[]]",
-    r"[",
-    r"a[",
-    r"a]*",
-    r"[!]]*",
-    r"\*.conf",
-    r"a\.conf",
-    r"*.*",
-    r"**",
-    r"a.conf",
-    r"x*y",
-    r"*é*",
-    r"[[]",
-    r"[]a]*",
-    r"[]",
-    r"[!]",
-    r"[a-]*",
-    r"*[*",
-]
-
-
-@pytest.mark.parametrize("pattern", PATTERNS)
-def test_globs_are_those_of_the_c_library(pattern: str, tmp_path: Path) -> None:
-    for name in NAMES:
-        (tmp_path / name).touch()
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "a.conf").touch()
-    names = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()]
-    found = MappingReader({f"/d/{name}": b"" for name in names}).glob(f"/d/{pattern}")
-    # The C library's own answer: a directory is in it as well, and no file is read from one.
-    real = [Path(path).relative_to(tmp_path) for path in libc_glob(f"{tmp_path}/{pattern}")]
-    assert found == [f"/d/{path}" for path in real if (tmp_path / path).is_file()]
-
-
-def test_globs_in_folder_names() -> None:
-    reader = MappingReader({"/v/a/x.conf": b"", "/v/.b/x.conf": b"", "/v/c/d/x.conf": b"", "/v/x.conf": b""})
-    assert reader.glob("/v/*/x.conf") == ["/v/a/x.conf"]
-    assert reader.glob("/v/./*.conf") == ["/v/x.conf"]
-
-
-def test_globs_sort_by_bytes() -> None:
-    reader = MappingReader({"/é": b"", "/z": b"", "/Z": b"", "/\udcff": b""})
-    assert reader.glob("/*") == ["/Z", "/z", "/é", "/\udcff"]
-
-
-@given(st.text(alphabet="ab*?[]!^-\\/.", max_size=12))
-def test_any_pattern_compiles(pattern: str) -> None:
-    assert glob_regex(pattern).pattern is not None
-
-
 def test_mapping_reader_finds_a_path_in_another_spelling() -> None:
     assert MappingReader({"/etc/./a": b"x"}).read("/etc/b/../a") == b"x"
     assert MappingReader({"/a": b"x"}).read("/b") is None
+
+
+def test_recording_reader_remembers_what_was_asked_for() -> None:
+    reader = RecordingReader({"/n": b"include a; include b/*.c;"})
+    load("/n", reader)
+    assert reader.wanted == {"/n", "/a", "/b/*.c"}
