@@ -162,7 +162,8 @@ def worst(outcomes: Iterable[NodeOutcome]) -> ExitCode:
 
 
 def check_plan(now: Snapshot, plan: NodePlan) -> None:
-    """The crossplane gate: raise ConfigError for errors that the plan would bring in."""
+    """Raise ConfigError when NGINX refuses already what is there, or for errors that the plan would bring in."""
+    _refuse_broken(now)
     before = {file.path: file.before for file in plan.files}
     after = {file.path: file.after for file in plan.files}
     found = new_errors(before, after, now.nginx.conf, plan.contexts)
@@ -175,6 +176,21 @@ def check_plan(now: Snapshot, plan: NodePlan) -> None:
             line=first.line,
             detail="\n".join(str(finding) for finding in found.new[1:]) or None,
             hint="nothing was sent; if it comes from a template of yours, correct it there",
+        )
+
+
+def _refuse_broken(now: Snapshot) -> None:
+    """NGINX's own test failed before any change of ours: no reload could take the route over.
+
+    A test that fails for want of rights says nothing about the configuration.
+    """
+    words = now.test_failure
+    if words is not None and "ermission denied" not in words:
+        raise ConfigError(
+            "NGINX's own test of the configuration fails, and did so before this command; nothing was changed",
+            node=now.node,
+            detail=words,
+            hint=f"correct what it says first; `{now.nginx.binary} -t -c {now.nginx.conf}` on the node tells",
         )
 
 

@@ -36,10 +36,9 @@ def insertion_point(server: ServerBlock, blocks: Sequence[ManagedBlock] | None =
     """
     document, directive = server.file.document, server.directive
     blocks = find_blocks(document) if blocks is None else blocks
-    ours = [block.span for block in blocks if block.parent is directive]
     depth = len(server.via)
     includes = {id(one.via[depth].directive) for one in server.locations if len(one.via) > depth}
-    nearest = iter([*ours, Span(len(document.data), len(document.data))])
+    nearest = iter([*(block.span for block in blocks), Span(len(document.data), len(document.data))])
     span = next(nearest)
     for child in directive.children:
         while span.end <= child.start:
@@ -84,10 +83,11 @@ def _anchor_before_brace(document: Document, block: Directive) -> Anchor:
 
 def child_indent(document: Document, block: Directive) -> bytes:
     """Indentation of the first directive inside that is the first on its line; empty when there is none."""
-    for child in block.children:
+    # A few will do: a look back from each of thousands on one line would take forever.
+    for child in block.children[:20]:
         start = document.data.rfind(b"\n", 0, child.start) + 1
         before = document.data[start : child.start]
-        if not before.strip(b" \t") and start > block.start:
+        if not before.strip(b" \t"):
             return before
     return b""
 

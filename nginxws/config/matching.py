@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from nginxws.config.document import Directive
@@ -130,9 +131,11 @@ class Locations:
                 self._names(key.modifier).setdefault(key.raw, located)
         self.lengths = sorted({len(path) for path in self.prefix}, reverse=True)
 
-    @classmethod
-    def of(cls, server: ServerBlock) -> Locations:
-        return cls(server, server.locations)
+    @staticmethod
+    @lru_cache(maxsize=8)
+    def of(server: ServerBlock) -> Locations:
+        """The index of a server, built once: a plan asks for every route."""
+        return Locations(server, server.locations)
 
     def _names(self, modifier: str) -> dict[bytes, Located]:
         return self.exact if modifier == "=" else self.named if modifier == "@" else self.prefix

@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from nginxws.config.names import resolve
@@ -172,10 +173,16 @@ def inherited(server: ServerBlock, name: bytes) -> list[Located]:
     """The directives of this name that a location of the server inherits (array directives such as
     ``proxy_set_header``): all of the server's, through includes; if it has none, all of ``http``'s.
     """
+    return list(_inherited(server, name))
+
+
+@lru_cache(maxsize=32)
+def _inherited(server: ServerBlock, name: bytes) -> tuple[Located, ...]:
+    """Looked up once: a plan asks for every route."""
     tree = server.tree
     own = tree.expand(server.directive.children, server.file, server.via)
-    found = [located for located in own if located.directive.name == name]
-    return found or [located for located in tree.http_level() if located.directive.name == name]
+    found = tuple(located for located in own if located.directive.name == name)
+    return found or tuple(located for located in tree.http_level() if located.directive.name == name)
 
 
 def choose_server(tree: ConfigTree, wanted: str | None) -> ServerBlock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from nginxws.errors import NginxwsError
@@ -28,6 +28,8 @@ async def http_status(host: str, port: int, path: str, timeout: float = TIMEOUT)
                 words = (await reader.readline()).split()
             finally:
                 writer.close()
+                with suppress(OSError):  # how the connection ends changes nothing
+                    await writer.wait_closed()
     except (OSError, TimeoutError):
         return None
     return int(words[1]) if len(words) > 1 and words[1].isdigit() else None

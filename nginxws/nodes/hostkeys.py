@@ -37,10 +37,6 @@ class KnownKey:
     file: Path
     line: int
 
-    @property
-    def place(self) -> str:
-        return f"{self.file}:{self.line}"
-
 
 def fingerprint(blob: bytes) -> str:
     """As ``ssh-keygen -l`` writes it: ``SHA256:`` and base64 without padding."""

@@ -32,8 +32,6 @@ _PROHIBITED, _CONNECT_FAILED = 1, 2  # RFC 4254, section 5.1: reasons for SSH_MS
 _LOADING = threading.Lock()
 LOADED = threading.Event()
 """Set when paramiko is imported: from then on connecting waits more than it computes."""
-# AES-GCM is one call per packet; CTR and a separate HMAC are two in slow Python.
-_CIPHERS_FIRST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 
 
 def connect(target: Target, options: SshOptions) -> SshTransport:
@@ -116,7 +114,6 @@ class Session:
         transport.banner_timeout = transport.handshake_timeout = hop.connect_timeout + 5
         choices = transport.get_security_options()
         choices.key_types = known.preferred(choices.key_types)
-        choices.ciphers = sorted(choices.ciphers, key=lambda name: name not in _CIPHERS_FIRST)
         try:
             transport.start_client(timeout=hop.connect_timeout)
             key = transport.get_remote_server_key()

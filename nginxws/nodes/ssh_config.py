@@ -65,6 +65,8 @@ class _Lookup:
         return self.user or (user[0].text if user else getpass.getuser())
 
     def keep(self, keyword: str, setting: Setting) -> None:
+        if self.final and keyword == "hostname":
+            return  # ssh.c has settled the name before its second pass
         if keyword in _ACCUMULATING:
             known = self.found.setdefault(keyword, [])
             if all(setting.words != other.words for other in known):

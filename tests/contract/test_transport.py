@@ -299,7 +299,7 @@ def test_closing_twice(transport: Transport) -> None:
 
 
 def test_close_leaves_no_thread_and_no_program(transport: Transport) -> None:
-    process = python(transport, "import os,sys; print(os.getpid(), flush=True); sys.stdin.read()")
+    process = python(transport, "import os,sys; os.write(1, b'%d' % os.getpid()); sys.stdin.read()")
     pid = int(process.read(20, SOON))
     before = threading.active_count()
     transport.close()

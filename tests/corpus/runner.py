@@ -24,7 +24,7 @@ from corpus.tokens import Broken, check_identical
 from nginxws.config.document import parse
 from nginxws.errors import NginxwsError
 
-MAX_BYTES = 16 * 1024 * 1024
+MAX_BYTES = 8 * 1024 * 1024
 """Larger files are refused unread: nobody writes such a configuration."""
 
 COUNTS = ("files", "identical", "agree", "reversible", "refused", "crashed", "changed", "servers")

@@ -32,7 +32,7 @@ def tokens(document: Document) -> list[Token]:
 def check_identical(document: Document) -> None:
     """Raises Broken unless the document, put together from its parts, is the input."""
     out, position = [], 0
-    for token in tokens(document):
+    for token in _Stream(document).run():
         out += [document.data[position : token.start], token.text]
         position = token.start + len(token.text)
     if b"".join(out) + document.data[position:] != document.data:

@@ -87,6 +87,7 @@ def test_a_balancer_starts_serves_and_leaves_nothing_running(nginx: Binary, tmp_
                 async with asyncio.timeout(5):
                     ada = await asyncio.open_connection("127.0.0.1", node.port)  # idle, at the end too
             ada[1].close()
+            await ada[1].wait_closed()
             assert await clients.http_status("127.0.0.1", node.port, "/") is None
         for path in sorted(tmp_path.rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()

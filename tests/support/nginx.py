@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -102,12 +103,13 @@ class NginxNode:
         return int(self.pid_file.read_text())
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            [self.binary, "-p", str(self.prefix), "-c", str(self.conf), "-g", "daemon off;"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=(self.prefix / "stderr.log").open("wb"),
-        )
+        with (self.prefix / "stderr.log").open("wb") as errors:
+            self.process = subprocess.Popen(
+                [self.binary, "-p", str(self.prefix), "-c", str(self.conf), "-g", "daemon off;"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+            )
         wait_for(lambda: self.pid_file.exists() and self.pid_file.read_text().strip(), "nginx's pid file")
         wait_for(lambda: len(self.workers()) >= 2, "nginx's workers")
 
@@ -135,15 +137,32 @@ class NginxNode:
         }
 
     def digests(self) -> dict[str, str]:
-        """sha256 and mode of every file below etc/, hidden ones included."""
+        """sha256, mode and owner of every file below etc/, hidden ones included; where each link points."""
         return dict(self._digests())
 
     def _digests(self) -> Iterator[tuple[str, str]]:
         for path in sorted(self.conf.parent.rglob("*")):
-            if path.is_file():
+            if path.is_symlink():
+                yield str(path.relative_to(self.prefix)), f"-> {path.readlink()}"
+            elif path.is_file():
                 stat = path.stat()
-                text = f"{hashlib.sha256(path.read_bytes()).hexdigest()} {stat.st_mode:o} {stat.st_uid}"
+                text = f"{hashlib.sha256(path.read_bytes()).hexdigest()} {stat.st_mode:o} {stat.st_uid}:{stat.st_gid}"
                 yield str(path.relative_to(self.prefix)), text
+
+    def revisions(self) -> list[str]:
+        """The revisions kept on the node."""
+        return sorted(str(path.relative_to(self.state)) for path in self.state.glob("*/revisions/*"))
+
+    @contextlib.contextmanager
+    def untouched(self, *, reloads: bool = False) -> Iterator[None]:
+        """Whatever happens inside, the node must be as it was; ``reloads``: its workers may be new."""
+        files, revisions, workers = self.digests(), self.revisions(), set(self.workers())
+        yield
+        assert self.digests() == files
+        assert self.revisions() == revisions
+        assert self.lock_is_free()
+        if not reloads:
+            assert set(self.workers()) == workers
 
     def options(self) -> list[str]:
         """The TARGET options that name this NGINX."""

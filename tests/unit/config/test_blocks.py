@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nginxws.config.blocks import BlockId, ManagedBlock, body_lines, digest, find_blocks
@@ -178,6 +178,12 @@ def test_digest_sees_anything_else(lines: list[str], data: st.DataObject) -> Non
     assert (digest("\n".join(lines).encode() + b"\n") == digest("\n".join(other).encode() + b"\n")) is same
 
 
+def test_digest_sees_white_space_inside_and_after_a_line() -> None:
+    assert (
+        len({digest(body) for body in (b"a b;\n", b"a  b;\n", b"a b; \n", b"a b;\t\n", b"a b;\r\r\n")}) == 5
+    )
+
+
 @given(BODIES, st.data())
 def test_digest_sees_lines_that_come_and_go(lines: list[str], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(lines)))
@@ -186,6 +192,7 @@ def test_digest_sees_lines_that_come_and_go(lines: list[str], data: st.DataObjec
     assert digest(before) != digest(after)
 
 
+@example(b"abcdef", [(0, 5), (1, 2)])
 @given(st.binary(max_size=30), st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=4))
 def test_cut_leaves_what_no_span_covers(data: bytes, pairs: list[tuple[int, int]]) -> None:
     spans = [Span(min(pair), max(pair)) for pair in pairs if max(pair) <= len(data)]

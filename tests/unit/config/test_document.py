@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+
 import pytest
 
 from nginxws.config.document import MAX_DEPTH, parse, unquote
@@ -177,3 +180,16 @@ def test_errors_say_file_line_and_next_step(data: bytes, line: int, message: str
 def test_the_deepest_allowed_nesting_parses() -> None:
     document = parse(b"a{" * MAX_DEPTH + b"}" * MAX_DEPTH, "n.conf")
     assert sum(1 for _ in document.walk()) == MAX_DEPTH
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("data", [b"a;", b"a"])
+def test_the_garbage_collector_is_left_as_it_was(enabled: bool, data: bytes) -> None:
+    before = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        with contextlib.suppress(ParseError):
+            parse(data, "n.conf")
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if before else gc.disable)()

@@ -86,8 +86,9 @@ def test_a_glob_without_match_is_fine_and_a_plain_name_is_not() -> None:
 
 
 def test_a_missing_file_is_a_problem_once_for_each_include() -> None:
-    tree = tree_of({"/n": "http { include x;\ninclude x; include gone; }", "/x": "include gone;"}, main="/n")
-    assert [problem.where for problem in tree.problems] == ["/x:1", "/n:2"]
+    main = "http { include x;\nserver { include x; } include gone; }"
+    tree = tree_of({"/n": main, "/x": "include gone; include a b;"}, main="/n")
+    assert [problem.where for problem in tree.problems] == ["/x:1", "/x:1", "/n:2"]
 
 
 def test_an_unparsable_included_file_is_a_problem_once() -> None:

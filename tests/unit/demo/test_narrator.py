@@ -54,3 +54,12 @@ def test_signs_that_the_encoding_lacks_become_words(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii", write_through=True))
     _say_everything()
     assert b"   ok: works\n   no: fails\n" in raw.getvalue()
+
+
+@pytest.mark.parametrize(("terminal", "printed"), [(True, "\r\x1b[2K\x1b[?25h"), (False, "")])
+def test_a_command_that_was_cut_off_leaves_a_usable_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], terminal: bool, printed: str
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal, raising=False)
+    Narrator().cut_off()
+    assert capsys.readouterr().out == printed

@@ -133,6 +133,7 @@ def test_connections_are_forwarded_to_this_machine_only(tmp_path: Path) -> None:
         # Until the client's end: asyncssh 2.24 leaves a channel open whose far side ended first.
         writer.write(b"heard " + await reader.read())
         writer.close()
+        await writer.wait_closed()
 
     async def scenario() -> None:
         async with serving(tmp_path) as endpoint:

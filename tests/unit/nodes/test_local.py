@@ -27,11 +27,13 @@ def test_our_interrupt_does_not_reach_it() -> None:
 def test_what_runs_on_is_told_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nginxws.nodes.local._GRACE", 0.2)
     transport = LocalTransport()
-    code = "import os,time; print(os.getpid(), flush=True); time.sleep(600)"
-    pid = int(transport.run([sys.executable, "-c", code]).read(20, SOON))
+    code = "import os,time; os.write(1, b'%d' % os.getpid()); time.sleep(600)"
+    process = transport.run([sys.executable, "-c", code])
+    pid = int(process.read(20, SOON))
     begin = time.monotonic()
     transport.close()
     assert time.monotonic() - begin < 5
+    assert process.wait(0) is None  # ended by a signal
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 

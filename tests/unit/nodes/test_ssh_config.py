@@ -64,6 +64,7 @@ CASES = {
     "match not exec": "Match exec false\n Port 8\nMatch !exec false\n Port 9\n",
     "match final": "Host lb1\n HostName real\nMatch final host real\n User late\nHost real\n Port 77\n",
     "match final keeps the first": "Host lb1\n User early\nMatch final all\n User late\n Port 78\n",
+    "a name given in the final pass comes too late": "Match final all\n HostName real\n Port 78\n",
     "match canonical never without canonicalising": "Match canonical all\n User no\n",
     "jump and command, jump first": "ProxyJump hop\nProxyCommand nc %h %p\n",
     "jump and command, command first": "ProxyCommand nc %h %p\nProxyJump hop\n",
@@ -100,7 +101,7 @@ _line = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_line, max_size=8))
 def test_agrees_with_ssh_on_any_mix(tmp_path: Path, lines: list[str]) -> None:
     path = tmp_path / "config"
