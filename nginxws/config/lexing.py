@@ -9,6 +9,9 @@ The rules are those of ``ngx_conf_read_token`` (nginx, src/core/ngx_conf_file.c)
 * ``$`` takes any number of ``{`` with it, which is how ``${name}`` stays one word;
 * ``#`` starts a comment only where a word could start.
 
+Only nginx's buffer is not modelled: it refuses any word or comment of 4096 bytes or more ("too long
+parameter"), which is left to ``nginx -t``.
+
 Every repetition is possessive or walks over disjoint alternatives, so that no input is read more than a
 fixed number of times. No repeated group may fail half-way: Python before 3.11.5 then forgets to step back
 (gh-106052), and that is what Debian 12 ships.

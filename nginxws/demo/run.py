@@ -83,7 +83,7 @@ async def _add_route(stage: Stage, narrator: Narrator) -> None:
     before = site.read_text()
     narrator.step("nginxws adds the route, over SSH")
     backend = f"{balancer.HOST}:{stage.application}"
-    await _nginxws(stage, narrator, "add-route", chat.WS_PATH, backend, *stage.target, "--yes")
+    await _nginxws(stage, narrator, "add-route", chat.WS_PATH, backend, *stage.target, "--yes", "--verbose")
     narrator.step(f"What that changed on the balancer, in {site.name}")
     narrator.diff(before, site.read_text(), str(site.relative_to(stage.folder)))
     status = await clients.handshake_status(stage.websocket)
@@ -112,7 +112,7 @@ async def _talk(stage: Stage, narrator: Narrator) -> None:
 async def _remove_route(stage: Stage, narrator: Narrator, before: dict[str, str]) -> None:
     """Let nginxws take the route out, and see that every byte of the configuration is as it was."""
     narrator.step("nginxws takes the route out again")
-    await _nginxws(stage, narrator, "remove-route", chat.WS_PATH, *stage.target, "--yes")
+    await _nginxws(stage, narrator, "remove-route", chat.WS_PATH, *stage.target, "--yes", "--verbose")
     after = stage.balancer.digests()
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     if changed:
