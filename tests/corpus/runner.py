@@ -9,6 +9,7 @@ changed, else 1.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -134,7 +135,8 @@ def main(argv: Sequence[str]) -> int:
     # File names are bytes to the system; a terminal or a JSON reader may not take all of them.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    print(json.dumps(result, indent=2) if options.json else as_text(result))
+    with contextlib.suppress(BrokenPipeError):  # `| head` has seen enough; the exit status still counts
+        print(json.dumps(result, indent=2) if options.json else as_text(result), flush=True)
     return 1 if result["crashed"] or result["changed"] else 0
 
 
