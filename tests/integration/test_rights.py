@@ -1,0 +1,129 @@
+"""A login user who isn't root: what he may do himself, what sudo permits, and what is refused.
+
+The user and his sudo rules live in a mount namespace of the SSH server's own: the machine's
+/etc/passwd and /etc/sudoers aren't touched.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.backend import Backend, open_socket
+from support.command import Nginxws
+from support.nginx import NginxNode
+from support.sshd import SshServer, need, running
+
+pytestmark = [
+    pytest.mark.nginx,
+    pytest.mark.sshd,
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can make up users"),
+]
+
+USER, UID = "tester", 4242
+#: A program that is sshd where the user exists. @FOLDER@ holds the copies of the files of /etc.
+PROGRAM = """#!/bin/sh
+exec unshare -m sh -c 'set -e
+cd @FOLDER@
+for file in passwd shadow group sudoers; do cp /etc/$file .; done
+echo "tester:x:4242:4242::@FOLDER@/home:/bin/sh" >>passwd
+echo "tester:*:19000:0:99999:7:::" >>shadow
+echo "tester:x:4242:" >>group
+cat rules >>sudoers
+for file in passwd shadow group sudoers; do mount --bind $file /etc/$file; done
+exec @SSHD@ "$@"' sh "$@"
+"""
+
+
+class Stage:
+    """A node in a folder that the user can reach, and the server that lets him in."""
+
+    def __init__(self, folder: Path, node: NginxNode, command: Nginxws) -> None:
+        self.folder = folder
+        self.node = node
+        self._command = command
+        node.state = folder / "home" / ".local" / "state" / "nginxws"
+
+    def log_in(self, server: SshServer) -> Nginxws:
+        url = f"ssh://{USER}@127.0.0.1:{server.port}"
+        options = ["--nginx-conf", str(self.node.conf), "--nginx-bin", self.node.binary]
+        return self._command.at("--node", url, "--ssh-config", str(server.config), *options)
+
+
+@pytest.fixture
+def stage(open_folder: Path, make_node: Callable[..., NginxNode], command: Nginxws) -> Stage:
+    need("sudo")
+    if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no private mount namespaces here")
+    home = open_folder / "home"
+    home.mkdir(mode=0o700)
+    os.chown(home, UID, UID)
+    return Stage(open_folder, make_node(prefix=open_folder / "node"), command)
+
+
+@pytest.fixture
+def user(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Nginxws]:
+    """The command line over a login as the user, under the sudo rules that the test is parametrised with."""
+    rules: str = getattr(request, "param", "")
+    (stage.folder / "rules").write_text(rules.format(reload=" ".join(reload_command(stage.node))) + "\n")
+    program = stage.folder / "sshd.sh"
+    program.write_text(PROGRAM.replace("@FOLDER@", str(stage.folder)).replace("@SSHD@", need("sshd")))
+    program.chmod(0o755)
+    with running(str(program), stage.folder, (), "ed25519") as server:
+        yield stage.log_in(server)
+
+
+def reload_command(node: NginxNode) -> list[str]:
+    return [node.binary, "-p", str(node.prefix), "-c", str(node.conf), "-s", "reload"]
+
+
+def test_user_who_may_not_write(user: Nginxws, stage: Stage, backend: Backend) -> None:
+    with stage.node.untouched():
+        done = user("add-route", "/ws/", backend.address, code=1)
+    assert str(stage.node.site) in done.err
+    assert "permission denied" in done.err.lower()
+    assert "--sudo" in done.hint
+
+
+def test_user_who_may_not_use_sudo(user: Nginxws, stage: Stage, backend: Backend) -> None:
+    with stage.node.untouched():
+        done = user("add-route", "/ws/", backend.address, "--sudo", code=6)
+    assert "sudo" in done.error
+    assert "--ask-sudo-password" in done.hint
+
+
+@pytest.mark.parametrize("user", ["tester ALL=(ALL) NOPASSWD: ALL"], indirect=True)
+def test_sudo_without_password(user: Nginxws, stage: Stage, backend: Backend) -> None:
+    there_and_back(user, stage.node, backend, "--sudo", "--state-dir", str(stage.folder / "state"))
+
+
+@pytest.mark.parametrize("user", ["tester ALL=(root) NOPASSWD: {reload}"], indirect=True)
+def test_group_may_write_and_sudo_permits_the_reload_alone(
+    user: Nginxws, stage: Stage, backend: Backend
+) -> None:
+    """The platform's own way: the configuration is the group's, and one exact command is permitted."""
+    for path in (stage.node.conf.parent, *stage.node.conf.parent.rglob("*")):
+        os.chown(path, 0, UID)
+        path.chmod(0o2775 if path.is_dir() else 0o664)
+    command = " ".join(["sudo", "-n", *reload_command(stage.node)])
+    there_and_back(user, stage.node, backend, "--reload-command", command)
+    assert stage.node.lock_is_free()
+    assert len(stage.node.revisions()) == 2
+
+
+def there_and_back(user: Nginxws, node: NginxNode, backend: Backend, *options: str) -> None:
+    before = node.digests()
+    user("add-route", "/ws/", backend.address, *options)
+    with open_socket(node.port) as client:
+        client.send("in")
+        assert client.recv(10) == "in"
+    between = node.digests()
+    assert {name: text.split()[1:] for name, text in between.items()} == {
+        name: text.split()[1:] for name, text in before.items()
+    }
+    user("remove-route", "/ws/", *options)
+    assert node.digests() == before
