@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import shutil
 import socket
@@ -101,6 +100,8 @@ def sudo_for(options: TargetOptions) -> Sudo:
 
 def who_am_i() -> str:
     """``user@host`` of whoever runs this command: for the lock and the revision's record."""
+    import getpass
+
     try:
         user = getpass.getuser()
     except (OSError, KeyError):

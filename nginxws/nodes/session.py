@@ -6,12 +6,12 @@ bounded in size and time, and nothing it sends is trusted to be well formed.
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from importlib.resources import files
+from pathlib import Path
 
 from nginxws.errors import ConnectionFailed, NodeError, ProtocolError
 from nginxws.nodes.sudo import Sudo
@@ -64,7 +64,7 @@ class Done:
 
 def script() -> bytes:
     """The node script, as shipped."""
-    return (files("nginxws.nodes") / "node.sh").read_bytes()
+    return Path(__file__).with_name("node.sh").read_bytes()
 
 
 class Session:
@@ -74,7 +74,7 @@ class Session:
         self, transport: Transport, sudo: Sudo, *, name: str = "", text: bytes | None = None
     ) -> None:
         self.node = name or transport.name
-        self._nonce = secrets.token_hex(8)
+        self._nonce = os.urandom(8).hex()
         self._buffer = bytearray()
         self._sudo = sudo
         self._process: RemoteProcess = transport.run(sudo.wrap(["sh", "-c", _BOOTSTRAP]))
