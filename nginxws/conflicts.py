@@ -1,8 +1,8 @@
-"""What stands in a route's way: hand-written locations of its path, and hand edits of managed blocks. Pure."""
+"""What stands in a route's way: hand-written locations, and hand edits of managed blocks. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from nginxws.config.blocks import ManagedBlock
 from nginxws.config.matching import Locations, location_key
@@ -30,11 +30,12 @@ def refuse_drift(block: ManagedBlock, overwrite: bool) -> None:
 
 
 def taken_over(
-    want: Put, server: ServerBlock, known: Locations, own: ManagedBlock | None, owner: Owner
+    want: Put, known: Locations, own: ManagedBlock | None, owner: Owner, gone: Collection[ManagedBlock]
 ) -> Located | None:
     """The hand-written location that the route may take the place of; None when nothing is in its way.
 
-    ``known`` are the server's locations, ``own`` is the route's managed block where it has one.
+    ``known`` are the server's locations, ``own`` is the route's managed block where it has one;
+    blocks of ``gone`` are in nobody's way.
     Raises RouteConflict when a location is in the way that the route may not replace. Whether an
     adopted one does no more than the route is another question: ``refuse_unlike``.
     """
@@ -44,7 +45,7 @@ def taken_over(
         if same is None:
             continue
         block = owner(same)
-        if block is not None and block is own:
+        if block is not None and (block is own or block in gone):
             continue
         if block is not None or own is not None or number > 0 or not (want.adopt or want.replace):
             raise _conflict(same, block, own, want, slashless=number > 0)
@@ -64,14 +65,12 @@ def refuse_unlike(hand: Located, server: ServerBlock, rendered: str) -> None:
         )
 
 
-def refuse_hand_written(
-    path: str, servers: Iterable[tuple[ServerBlock, Locations]], owner: Owner
-) -> None:
+def refuse_hand_written(path: str, servers: Iterable[Locations], owner: Owner) -> None:
     """Raise RouteConflict when a hand-written location has this path.
 
     Silence would be a lie where a location goes on serving what was to be removed.
     """
-    for _server, known in servers:
+    for known in servers:
         for modifier in _MODIFIERS:
             same = known.find_same(modifier, path)
             if same is not None and owner(same) is None:

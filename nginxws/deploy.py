@@ -72,11 +72,11 @@ class _Proof:
         policy = self.policy
         if policy.url is not None:
             return _from_outside(policy.url, policy)
-        if point.problem is not None:
-            return _not_tried(point.problem)
+        if point.problem is not None and (point.host is not None or policy.host is None):
+            return _not_tried(point)
         request = ProbeRequest(
             path=policy.path or point.path,
-            host=policy.host or point.host,
+            host=policy.host or point.host or "",
             tls=point.tls,
             verify_tls=False,  # the connection ends at the node's own listener, through verified SSH
             headers=policy.headers,
@@ -242,7 +242,8 @@ def _recover_soon(
             time.sleep(_RETRY)
 
 
-def _not_tried(problem: str) -> ProbeResult:
-    return ProbeResult(
-        False, None, None, "unknown", problem, "prove it from outside with --probe-url, or --probe warn"
-    )
+def _not_tried(point: ProbePoint) -> ProbeResult:
+    hint = "prove it from outside with --probe-url, or use --probe warn"
+    if point.host is None:
+        hint = f"name a host that this server answers with --probe-host; else {hint}"
+    return ProbeResult(False, None, None, "unknown", point.problem or "", hint)

@@ -39,7 +39,7 @@ def unified(before: bytes, edits: Sequence[Edit], path: str, *, context: int = 3
     new: list[bytes] = []
     opcodes: list[Opcode] = []
     position = 0
-    for change in _changes(starts, len(old), edits):
+    for change in _changes(before, starts, edits):
         opcodes.append(("equal", position, change.first, len(new), len(new) + change.first - position))
         new += old[position : change.first]
         replacement = _replacement(before, starts, change)
@@ -73,23 +73,32 @@ def _lines(data: bytes) -> list[bytes]:
     return [line + b"\n" for line in lines] + ([last] if last else [])
 
 
-def _changes(starts: list[int], count: int, edits: Sequence[Edit]) -> list[_Change]:
+def _changes(before: bytes, starts: list[int], edits: Sequence[Edit]) -> list[_Change]:
     """The lines that the edits touch; edits that share a line are one change."""
     changes: list[_Change] = []
     for edit in edits:
-        first = min(bisect_right(starts, edit.start) - 1, count)
-        whole_lines = edit.start == starts[first] and (edit.text.endswith(b"\n") or not edit.text)
-        end = first
-        while end < count and (starts[end] < edit.end or (end == first and not whole_lines)):
-            end += 1
-        if not whole_lines or (edit.end > edit.start and edit.end != starts[end]):
-            end = max(end, min(first + 1, count))
-        if (changes and first < changes[-1].end) or (changes and first == changes[-1].first):
+        first, end = _touched(before, starts, edit)
+        if changes and (first < changes[-1].end or first == changes[-1].first):
             changes[-1].end = max(end, changes[-1].end)
             changes[-1].edits.append(edit)
         else:
             changes.append(_Change(first, end, [edit]))
     return changes
+
+
+def _touched(before: bytes, starts: list[int], edit: Edit) -> tuple[int, int]:
+    """The whole lines that an edit changes: the first, and the one after the last."""
+    count = len(starts) - 1
+    first = bisect_right(starts, edit.start) - 1
+    if first == count and before and not before.endswith(b"\n"):
+        first -= 1  # what is added to a last line without newline changes that line
+    at_start = edit.start == starts[first]
+    after = bisect_right(starts, edit.end) - 1
+    # Where the new text doesn't end its line, it joins the line that follows.
+    ends_line = edit.text.endswith(b"\n") or (at_start and not edit.text)
+    if not ends_line or edit.end != starts[after]:
+        after = min(after + 1, count)
+    return first, after if at_start else max(after, first + 1)
 
 
 def _replacement(before: bytes, starts: list[int], change: _Change) -> list[bytes]:

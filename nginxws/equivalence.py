@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from nginxws.config.document import Directive, parse
@@ -12,6 +13,8 @@ from nginxws.config.tree import Located
 #: Usual spellings of the two headers whose values our maps take over.
 _UPGRADES = frozenset({b"$http_upgrade", b"websocket", b"$nginxws_upgrade"})
 _CONNECTIONS = frozenset({b"upgrade", b"$connection_upgrade", b"$nginxws_connection", b"$http_connection"})
+_TIME = re.compile(rb"(\d{1,9})(s?|[mhd])")
+_SECONDS = {b"": 1, b"s": 1, b"m": 60, b"h": 3600, b"d": 86400}
 
 
 def differences(hand: Located, server: ServerBlock, rendered: str) -> list[str]:
@@ -34,17 +37,26 @@ def _placement(hand: Directive, ours: Directive, server: ServerBlock) -> Iterato
 def _contents(hand: list[Located], ours: Directive) -> Iterator[str]:
     settings: dict[bytes, list[tuple[bytes, ...]]] = {}
     for child in ours.children:
-        settings.setdefault(child.name, []).append(child.args)
+        settings.setdefault(child.name, []).append(_value(child))
     for located in hand:
         directive = located.directive
-        if directive.args in settings.get(directive.name, []):
+        wanted = settings.get(directive.name, [])
+        if _value(directive) in wanted:
             continue
         if directive.name == b"proxy_set_header" and _is_handshake(directive.args):
             continue
-        wanted = settings.get(directive.name, [])
         text = b" ".join(directive.words).decode("utf-8", "backslashreplace")
         instead = f" (the route has {_spelled(directive, wanted)})" if len(wanted) == 1 else ""
         yield f"{located.where}: {text}{instead}"
+
+
+def _value(directive: Directive) -> tuple[bytes, ...]:
+    """The arguments in one spelling: header names in lower case, simple times in seconds."""
+    words = directive.args
+    if directive.name == b"proxy_set_header":
+        return (words[0].lower(), *words[1:]) if words else words
+    time = _TIME.fullmatch(words[0]) if directive.name.endswith(b"_timeout") and len(words) == 1 else None
+    return (b"%d" % (int(time[1]) * _SECONDS[time[2]]),) if time else words
 
 
 def _is_handshake(words: tuple[bytes, ...]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from nginxws.config.tree import load
@@ -22,10 +22,7 @@ class DiskReader:
 
     def read(self, path: str) -> bytes | None:
         """The bytes of a regular file, None when there is none that can be read."""
-        try:
-            return Path(path).read_bytes() if Path(path).is_file() else None
-        except OSError:
-            return None
+        return _bytes(path) if Path(path).is_file() else None
 
     def glob(self, pattern: str) -> list[str]:
         """As glob(3): a leading dot is matched by a dot only, names in byte order."""
@@ -44,21 +41,33 @@ def snapshot(path: str) -> Snapshot:
     return Snapshot(path, NginxInfo(conf=main, main=main), states)
 
 
-def write(files: Iterable[FilePlan]) -> None:
+def write(files: Sequence[FilePlan]) -> None:
     """Put the planned bytes in place of the old, each file at once and with its mode.
 
-    Raises StaleError when a file changed since it was read, NodeError when one can't be written.
+    All or nothing: when one can't be written, those before it get their old bytes back. Raises
+    StaleError when a file changed since it was read, NodeError when one can't be written.
     """
     for file in files:
-        target = Path(file.real)
-        if target.read_bytes() != file.before:
+        if _bytes(file.real) != file.before:
             raise StaleError("the file changed while the plan was made", file=file.path, hint="run it again")
+    for number, file in enumerate(files):
         try:
-            _replace(target, file.after)
+            _replace(Path(file.real), file.after)
         except OSError as error:
+            for done in files[:number]:
+                _replace(Path(done.real), done.before)
             raise NodeError(
-                f"cannot write it: {error.strerror}", file=file.path, hint="nothing was changed in this file"
+                f"cannot write it: {error.strerror}",
+                file=file.path,
+                hint="nothing was changed; may you write to this folder, and is there space on the disk?",
             ) from error
+
+
+def _bytes(path: str) -> bytes | None:
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return None
 
 
 def _replace(target: Path, data: bytes) -> None:
@@ -70,9 +79,9 @@ def _replace(target: Path, data: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         old = target.stat()
-        temporary.chmod(old.st_mode & 0o7777)
-        with contextlib.suppress(OSError, AttributeError):
+        with contextlib.suppress(OSError, AttributeError):  # not ours to give away, or not POSIX
             os.chown(temporary, old.st_uid, old.st_gid)
+        temporary.chmod(old.st_mode & 0o7777)
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from nginxws.config.blocks import ManagedBlock
 from nginxws.config.document import Directive
 from nginxws.config.matching import location_key
 from nginxws.config.servers import ServerBlock, inherited
-from nginxws.config.shared import tree_blocks
+from nginxws.config.shared import BlockIndex, tree_blocks
 from nginxws.config.tree import ConfigTree, Located
 
 State = Literal["managed", "drifted", "hand-written"]
@@ -33,63 +31,55 @@ class ListedRoute:
 def routes(tree: ConfigTree) -> list[ListedRoute]:
     """Every WebSocket location of every HTTP server, in NGINX's order.
 
-    A location counts when it is managed, or when it passes the Upgrade header on
-    by itself or by its parents. Raises ConfigError when our markers don't pair up.
+    A location counts when it is managed, or when it passes the Upgrade header on by itself
+    or by its server's headers; those inside other locations count as well. Raises
+    ConfigError when our markers don't pair up.
     """
-    blocks = [block for block in tree_blocks(tree) if block.id.kind == "route"]
+    index = BlockIndex(block for block in tree_blocks(tree) if block.id.kind == "route")
     upstreams = {
         _text(one.directive.args[0]): one for one in tree.http_level() if _is_upstream(one.directive)
     }
-    owners = _Owners(blocks)
-    return [
-        listed
-        for server in tree.http_servers()
-        for location in server.locations
-        if (listed := _listed(server, location, owners.of(location), upstreams)) is not None
-    ]
+    return [listed for server in tree.http_servers() for listed in _in_server(server, index, upstreams)]
 
 
-class _Owners:
-    """Which managed block a location stands in."""
-
-    def __init__(self, blocks: list[ManagedBlock]) -> None:
-        self._of: dict[int, list[ManagedBlock]] = {}
-        for block in blocks:
-            self._of.setdefault(id(block.document), []).append(block)
-
-    def of(self, location: Located) -> ManagedBlock | None:
-        blocks = self._of.get(id(location.file.document), [])
-        index = bisect_right(blocks, location.directive.start, key=lambda block: block.span.start) - 1
-        inside = index >= 0 and location.directive.start < blocks[index].span.end
-        return blocks[index] if inside else None
-
-
-def _listed(
-    server: ServerBlock, location: Located, owner: ManagedBlock | None, upstreams: dict[str, Located]
-) -> ListedRoute | None:
-    inside = server.inside(location)
-    if owner is None and not _passes_upgrade(server, inside):
-        return None
-    key = location_key(location.directive)
-    state: State = "hand-written" if owner is None else "drifted" if owner.drifted else "managed"
-    return ListedRoute(
-        path=key.path,
-        match=key.modifier,
-        backends=tuple(_backends(inside, upstreams)),
-        state=state,
-        server=server.label,
-        file=location.file.path,
-        line=location.directive.line,
-    )
+def _in_server(
+    server: ServerBlock, index: BlockIndex, upstreams: dict[str, Located]
+) -> Iterator[ListedRoute]:
+    from_parents = _sends_upgrade(inherited(server, b"proxy_set_header"))
+    for location, inside in _nested(server, server.locations):
+        owner = index.owner(location)
+        if owner is None and not _passes_upgrade(inside, from_parents):
+            continue
+        key = location_key(location.directive)
+        yield ListedRoute(
+            path=key.path,
+            match=key.modifier,
+            backends=tuple(_backends(inside, upstreams)),
+            state="hand-written" if owner is None else "drifted" if owner.drifted else "managed",
+            server=server.label,
+            file=location.file.path,
+            line=location.directive.line,
+        )
 
 
-def _passes_upgrade(server: ServerBlock, inside: list[Located]) -> bool:
+def _nested(server: ServerBlock, locations: Iterable[Located]) -> Iterator[tuple[Located, list[Located]]]:
+    """The locations and what each holds, those inside it next."""
+    for location in locations:
+        inside = server.inside(location)
+        yield location, inside
+        yield from _nested(server, (one for one in inside if one.directive.name == b"location"))
+
+
+def _passes_upgrade(inside: list[Located], from_parents: bool) -> bool:
     if not any(one.directive.name == b"proxy_pass" for one in inside):
         return False
-    own = [one.directive for one in inside if one.directive.name == b"proxy_set_header"]
-    if not own:
-        own = [one.directive for one in inherited(server, b"proxy_set_header")]
-    return any(len(d.args) == 2 and d.args[0].lower() == b"upgrade" and d.args[1] for d in own)
+    own = [one for one in inside if one.directive.name == b"proxy_set_header"]
+    return _sends_upgrade(own) if own else from_parents
+
+
+def _sends_upgrade(headers: list[Located]) -> bool:
+    words = (one.directive.args for one in headers)
+    return any(len(args) == 2 and args[0].lower() == b"upgrade" and args[1] != b"" for args in words)
 
 
 def _backends(inside: list[Located], upstreams: dict[str, Located]) -> Iterator[str]:

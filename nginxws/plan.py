@@ -15,7 +15,7 @@ from nginxws.route import Route
 #: Version of the JSON form: a reader ignores unknown minors and refuses unknown majors.
 FORMAT_VERSION = "1.0"
 
-Action = Literal["add", "change", "remove", "unchanged", "drift", "conflict"]
+Action = Literal["add", "change", "remove", "unchanged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,13 @@ Wanted = Put | Drop
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What happens to one route; ``server`` and ``where`` say in which block."""
+    """What happens to one route: in which server, at which ``file:line``; ``note`` is for the user."""
 
     action: Action
     route: str
     server: str = ""
     where: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,13 @@ class ProbePoint:
     """Where and how a route is proved from the node itself.
 
     ``address`` and ``port`` are those of a listener, ``host`` is the name to ask
-    for. ``problem`` says why no probe can be made, None when one can.
+    for. ``problem`` says why no probe can be made, None when one can. ``host`` is
+    None where no name follows from the configuration: any that the user gives will do.
     """
 
     route: str
     path: str
-    host: str
+    host: str | None
     address: str = "127.0.0.1"
     port: int = 80
     tls: bool = False
@@ -117,8 +119,14 @@ class NodePlan:
         """The contract's form of one node: changes, files with their sha256, diff."""
         return {
             "changes": [
-                {"action": c.action, "route": c.route, "server": c.server, "where": c.where}
-                for c in self.changes
+                {
+                    "action": change.action,
+                    "route": change.route,
+                    "server": change.server,
+                    "where": change.where,
+                    "note": change.note,
+                }
+                for change in self.changes
             ],
             "files": [
                 {

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
 from nginxws.config.blocks import BlockId, ManagedBlock, find_blocks
-from nginxws.config.document import Document, parse
-from nginxws.config.matching import LocationKey, Locations
+from nginxws.config.document import parse
 from nginxws.config.proof import verify
-from nginxws.config.servers import ServerBlock, choose_server, inherited, named, spelling
+from nginxws.config.servers import ServerBlock, choose_server, named, spelling
 from nginxws.config.shared import BlockIndex, foreign_definitions, references
-from nginxws.config.splice import Anchor, Splicer, apply_edits, http_insertion_point, insertion_point
-from nginxws.config.tree import ConfigTree, Located, MappingReader, load
+from nginxws.config.splice import Splicer, apply_edits, http_insertion_point
+from nginxws.config.tree import ConfigTree, MappingReader, load
 from nginxws.conflicts import refuse_drift, refuse_hand_written, refuse_unlike, taken_over
 from nginxws.errorlog import error_logs
-from nginxws.errors import ConfigError, InvalidInput, ParseError, ServerChoiceError, SpliceError
+from nginxws.errors import ConfigError, ParseError, ServerChoiceError, SpliceError
 from nginxws.features import CURRENT, Features
 from nginxws.plan import Action, Change, Drop, FilePlan, NodePlan, ProbePoint, Put, Wanted
 from nginxws.probing import probe_point
 from nginxws.render import RenderContext, Rendered, render
+from nginxws.site import MAPS, Site, shared_texts
 from nginxws.snapshot import Snapshot
 
 __all__ = ["error_logs", "load_tree", "make_plan"]
 
-MAPS = BlockId("map", "websocket")
 #: Names that the maps block defines.
 MAP_NAMES = frozenset({b"nginxws_upgrade", b"nginxws_connection"})
 _BUG = "nothing was changed; please report this as a bug"
@@ -54,57 +54,11 @@ def load_tree(now: Snapshot) -> ConfigTree:
     return tree
 
 
-class _Site:
-    """A server block and what planning asks of it, found out once however many routes it gets."""
-
-    def __init__(self, server: ServerBlock, splicer: Splicer, index: BlockIndex) -> None:
-        self.server = server
-        self.splicer = splicer
-        self.index = index
-        self.claimed: dict[LocationKey, str] = {}
-
-    @cached_property
-    def locations(self) -> Locations:
-        return Locations.of(self.server)
-
-    @cached_property
-    def anchor(self) -> Anchor:
-        return insertion_point(self.server, self.splicer.blocks)
-
-    @cached_property
-    def headers(self) -> tuple[tuple[str, str], ...]:
-        """Name and value of every ``proxy_set_header`` that a location here inherits."""
-        found = (one.directive.words for one in inherited(self.server, b"proxy_set_header"))
-        return tuple((_text(words[1]), _text(words[2])) for words in found if len(words) == 3)
-
-    @cached_property
-    def routes(self) -> dict[str, ManagedBlock]:
-        """Managed routes by path: those in the server block itself, and those that its includes bring."""
-        owners = map(self.index.owner, self.server.locations)
-        blocks = [*(block for block in owners if block is not None), *self.splicer.blocks]
-        return {
-            block.id.name: block
-            for block in blocks
-            if block.id.kind == "route" and block.server in (None, self.server.directive)
-        }
-
-    def claim(self, modifier: str, path: str, route: str) -> None:
-        """Note that a route of this plan takes a location. Raises InvalidInput when another has it."""
-        key = LocationKey("" if modifier == "^~" else modifier, path)
-        if key in self.claimed:
-            raise InvalidInput(
-                f"two wanted routes of {self.server.label} are the location {key}: "
-                f"{self.claimed[key]} and {route}",
-                hint="leave one of them out",
-            )
-        self.claimed[key] = route
-
-
 class _Need(NamedTuple):
     """A shared block that a wanted route leans on."""
 
     text: str
-    site: _Site
+    site: Site
     overwrite_drift: bool
 
 
@@ -121,11 +75,11 @@ class _Planner:
         self.index = BlockIndex(self.blocks)
         self.shared = [block for block in self.blocks if block.id == MAPS or block.id.kind == "upstream"]
         self.known = {block.id: block for block in self.shared}
-        self.sites: dict[int, _Site] = {}
+        self.sites: dict[int, Site] = {}
         self.chosen: dict[str | None, ServerBlock] = {}
         self.changes: list[Change] = []
         self.probes: list[ProbePoint] = []
-        self.gone: list[ManagedBlock] = []
+        self.gone: set[ManagedBlock] = set()
         self.needs: dict[BlockId, _Need] = {}
         self.written: dict[str, list[tuple[BlockId, str]]] = {}
 
@@ -148,10 +102,11 @@ class _Planner:
             test_refused=self.now.test_failure is not None,
         )
 
-    def site(self, server: ServerBlock) -> _Site:
-        return self.sites.setdefault(
-            id(server.directive), _Site(server, self.splicers[server.file.path], self.index)
-        )
+    def site(self, server: ServerBlock) -> Site:
+        key = id(server.directive)
+        if key not in self.sites:
+            self.sites[key] = Site(server, self.splicers[server.file.path], self.index)
+        return self.sites[key]
 
     # --- one route ---------------------------------------------------------------------------
 
@@ -165,23 +120,23 @@ class _Planner:
         rendered = render(route, RenderContext(site.headers, self.features), self.templates)
         action = self.write(want, site, rendered)
         self.changes.append(Change(action, route.path, site.server.label, site.server.where))
-        for block_id, text in _shared_texts(rendered):
+        for block_id, text in shared_texts(rendered):
             self.needs.setdefault(block_id, _Need(text, site, want.overwrite_drift))
         if action != "unchanged":
             self.probes.append(probe_point(route, site.server, want.server))
 
-    def write(self, want: Put, site: _Site, rendered: Rendered) -> Action:
+    def write(self, want: Put, site: Site, rendered: Rendered) -> Action:
         """Put the route's block where it belongs: over its own, over a hand-written location, or anew."""
         block_id = BlockId("route", want.route.path)
         block = site.routes.get(want.route.path)
         block = None if block in self.gone else block
-        hand = taken_over(want, site.server, site.locations, block, self.owner)
+        hand = taken_over(want, site.locations, block, self.index.owner, self.gone)
         splicer = site.splicer if block is None else self.splicers[block.file]
         if block is not None:
             refuse_drift(block, want.overwrite_drift)
             if not splicer.replace(block, rendered.location):
                 return "unchanged" if self.intact(rendered) else "change"
-            self.gone.append(block)
+            self.gone.add(block)
         elif hand is not None:
             if not want.replace:
                 refuse_unlike(hand, site.server, rendered.location)
@@ -192,6 +147,122 @@ class _Planner:
         self.note(splicer, block_id, rendered.location)
         return "add" if block is None and hand is None else "change"
 
-    def owner(self, located: Located) -> ManagedBlock | None:
-        """The managed block that a location stands in, unless it goes in this plan."""
-        return self.index.owner(located)
+    def note(self, splicer: Splicer, block_id: BlockId, body: str) -> None:
+        """Remember what the file will have to hold."""
+        self.written.setdefault(splicer.document.name, []).append((block_id, body))
+
+    def drop(self, want: Drop) -> None:
+        servers = self.tree.http_servers() if want.server is None else named(self.tree, want.server)
+        sites = [self.site(server) for server in servers]
+        found = {site.routes[want.path]: site for site in sites if want.path in site.routes}
+        if len(found) > 1:
+            raise self.which(want.path, found)
+        if not found:
+            refuse_hand_written(want.path, (site.locations for site in sites), self.index.owner)
+            self.changes.append(Change("unchanged", want.path, note=self.elsewhere(want)))
+        for block, site in found.items():
+            refuse_drift(block, want.overwrite_drift)
+            self.splicers[block.file].remove(block)
+            self.gone.add(block)
+            self.changes.append(Change("remove", want.path, site.server.label, f"{block.file}:{block.line}"))
+
+    def which(self, path: str, found: Mapping[ManagedBlock, Site]) -> ServerChoiceError:
+        servers = self.tree.http_servers()
+        places = "".join(
+            f"\n  --server {shlex.quote(spelling(servers, site.server))}  ({block.file}:{block.line})"
+            for block, site in found.items()
+        )
+        return ServerChoiceError(
+            f"{len(found)} servers have a managed route {path}", hint=f"say which one{places}"
+        )
+
+    def elsewhere(self, want: Drop) -> str:
+        """Where a route that isn't there may be instead: in another server, or under a like path."""
+        routes = [block for block in self.blocks if block.id.kind == "route"]
+        for block in routes:
+            if block.id.name == want.path:
+                return f"it is in another server ({block.file}:{block.line})"
+        paths = {block.id.name for block in routes}
+        slashless = want.path.rstrip("/")
+        close = [path for path in (slashless, f"{slashless}/") if path in paths]
+        close = close or get_close_matches(want.path, paths, n=1, cutoff=0.65)
+        return f"did you mean {close[0]}?" if close else ""
+
+    # --- what routes share -------------------------------------------------------------------
+
+    def intact(self, rendered: Rendered) -> bool:
+        """Whether all that the route leans on is there, as it should be."""
+        return all(
+            block_id in self.known and self.known[block_id].holds(text)
+            for block_id, text in shared_texts(rendered)
+        )
+
+    def put_shared(self) -> None:
+        """Put in the maps and upstreams that routes need, once."""
+        foreign = foreign_definitions(self.tree, self.blocks) if self.needs else []
+        if foreign:
+            raise ConfigError(
+                "this hand-written directive defines a name that nginxws keeps for itself",
+                file=foreign[0].file.path,
+                line=foreign[0].directive.line,
+                hint="rename what begins with nginxws_ there",
+            )
+        for block_id, need in self.needs.items():
+            known = self.known.get(block_id)
+            if known is None:
+                splicer = need.site.splicer
+                splicer.insert(http_insertion_point(need.site.server), block_id, need.text)
+                self.note(splicer, block_id, need.text)
+                continue
+            refuse_drift(known, need.overwrite_drift)
+            if self.splicers[known.file].replace(known, need.text):
+                self.note(self.splicers[known.file], block_id, need.text)
+
+    def drop_shared(self, overwrite_drift: bool) -> None:
+        """Take out the maps and upstreams that nothing needs any more."""
+        unneeded = [block for block in self.shared if block.id not in self.needs]
+        used = references(self.tree, [*self.gone, *self.shared]) if unneeded else set()
+        for block in unneeded:
+            names = MAP_NAMES if block.id == MAPS else {block.id.name.encode()}
+            if not names & used:
+                refuse_drift(block, overwrite_drift)
+                self.splicers[block.file].remove(block)
+
+    # --- the files, proved -------------------------------------------------------------------
+
+    def files(self) -> Iterator[FilePlan]:
+        reals = {posixpath.normpath(file.path): file.real for file in self.now.files}
+        changed: dict[str, str] = {}
+        for path, splicer in self.splicers.items():
+            edits = splicer.edits()
+            if not edits:
+                continue
+            real = reals[posixpath.normpath(path)]
+            if real in changed:
+                raise ConfigError(
+                    f"it is the same file as {changed[real]}, and both would change",
+                    file=path,
+                    hint="include it under one name only",
+                )
+            changed[real] = path
+            before = splicer.document
+            data = apply_edits(before.data, edits)
+            self.prove(splicer, data)
+            yield FilePlan(path, real, before.data, data, edits)
+
+    def prove(self, splicer: Splicer, data: bytes) -> None:
+        """The bytes outside our blocks are as before; spliced twice is spliced once. Else SpliceError."""
+        path = splicer.document.name
+        try:
+            after = parse(data, path)
+        except ParseError as error:
+            raise SpliceError(
+                f"the change would break the file: {error.message}", file=path, line=error.line, hint=_BUG
+            ) from error
+        verify(splicer.document, after, taken=splicer.taken)
+        found: dict[BlockId, list[ManagedBlock]] = {}
+        for block in find_blocks(after):
+            found.setdefault(block.id, []).append(block)
+        for block_id, body in self.written.get(path, ()):
+            if not any(block.holds(body) for block in found.get(block_id, ())):
+                raise SpliceError(f"the block {block_id} can't be found again", file=path, hint=_BUG)

@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 
 from nginxws.cli.group import LazyGroup
-from nginxws.errors import ExitCode, NginxwsError
+from nginxws.errors import ExitCode, InvalidInput, NginxwsError
 
 #: Command name -> module of nginxws.cli that holds it, and its one-line help.
 COMMANDS = {
@@ -51,22 +51,33 @@ def run(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     try:
         outcome = cli.main(args=arguments, prog_name="nginxws", standalone_mode=False)
-    except click.UsageError as error:
-        error.show()
-        return ExitCode.USAGE
-    except click.ClickException as error:
-        error.show()
-        return ExitCode.ERROR
+    except (click.ClickException, NginxwsError) as error:
+        return _show(error)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; nothing was changed", err=True)
         return ExitCode.INTERRUPTED
-    except NginxwsError as error:
-        from nginxws.report.text import show_error
+    except (BrokenPipeError, SystemExit) as error:
+        # click turns a broken pipe into SystemExit. The reader of our output went away (`| head`):
+        # not our failure, nothing more to say.
+        if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        from nginxws.report.text import hush
 
-        show_error(error)
-        return error.code
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`): not our failure, nothing more to say.
-        sys.stderr.close()
+        hush()
         return ExitCode.DONE
     return int(outcome) if isinstance(outcome, int) else ExitCode.DONE
+
+
+def _show(error: click.ClickException | NginxwsError) -> int:
+    """Show an error in the one form that all have; returns its exit code."""
+    from nginxws.report.text import show_error
+
+    if isinstance(error, click.ClickException):
+        if type(error).__name__ == "NoArgsIsHelpError":  # click 8.2 and later: its text is the help
+            click.echo(error.format_message(), err=True)
+            return ExitCode.USAGE
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        hint = None if context is None else f"see `{context.command_path} --help`"
+        error = InvalidInput(error.format_message(), hint=hint)
+    show_error(error)
+    return error.code

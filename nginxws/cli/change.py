@@ -19,14 +19,15 @@ from typing import Any
 import click
 
 from nginxws.deploy import NodeOutcome, apply, check_plan, worst
-from nginxws.errors import ExitCode, NginxwsError, StaleError
+from nginxws.errors import ExitCode, Interrupted, NginxwsError, StaleError
 from nginxws.nodes.link import NodeLink
 from nginxws.nodes.options import ProbePolicy
 from nginxws.nodes.reading import Reading, read_node
 from nginxws.plan import NodePlan
+from nginxws.report.clean import one_line
 from nginxws.report.outcome import show_outcomes
 from nginxws.report.progress import Progress
-from nginxws.report.text import show_diff
+from nginxws.report.text import hush, show_diff
 from nginxws.snapshot import Snapshot
 
 #: Makes one node's plan from its snapshot.
@@ -62,10 +63,12 @@ class Change:
     def on_nodes(self, readings: Sequence[tuple[NodeLink, Reading]], progress: Progress) -> int:
         """Carry the change out on each node, which is being read already; returns the exit code."""
         warm_up()
-        outcomes = []
+        outcomes: list[NodeOutcome] = []
         for link, reading in readings:
             with link:
                 outcomes.append(self._on_node(link, reading.result, progress))
+            if isinstance(outcomes[-1].error, Interrupted):
+                break  # Ctrl-C means the whole command
         progress.pause()
         return self._finish(outcomes)
 
@@ -73,15 +76,19 @@ class Change:
         """Carry the change out on a file here; returns the exit code."""
         from nginxws import files
 
-        before = files.snapshot(path)
-        plan = self.make(before)
-        if plan.files:
-            check_plan(before, plan)
-        outcome = NodeOutcome(path, plan)
-        if plan.files and not self.settings.dry_run and self._agreed(plan, None):
+        plan: NodePlan | None = None
+        try:
+            before = files.snapshot(path)
+            plan = self.make(before)
+            if plan.files:
+                check_plan(before, plan)
+            if not plan.files or self.settings.dry_run:
+                return self._finish([NodeOutcome(path, plan)])
+            self._ask(plan, None)
             files.write(plan.files)
-            outcome = NodeOutcome(path, plan, written=True)
-        return self._finish([outcome])
+        except NginxwsError as error:
+            return self._finish([NodeOutcome(path, plan, error=error)])
+        return self._finish([NodeOutcome(path, plan, written=True)])
 
     def _on_node(self, link: NodeLink, read: Callable[[], Snapshot], progress: Progress) -> NodeOutcome:
         on_step = progress.on_node(link.name)
@@ -92,12 +99,15 @@ class Change:
             except StaleError as error:
                 # Somebody else was faster. Nobody has seen the plan yet, so plan anew.
                 if self.settings.asks or time.monotonic() > deadline:
+                    error.node = error.node or link.name
                     return NodeOutcome(link.name, error=error)
                 time.sleep(random.uniform(0.05, 0.25))  # noqa: S311 (spreads rivals, no secret)
                 read = partial(read_node, link, on_step)
             except NginxwsError as error:
                 error.node = error.node or link.name
                 return NodeOutcome(link.name, error=error)
+            except (KeyboardInterrupt, click.Abort):
+                return NodeOutcome(link.name, error=_interrupted(link.name))
 
     def _once(self, link: NodeLink, read: Callable[[], Snapshot], progress: Progress) -> NodeOutcome:
         now = read()
@@ -105,27 +115,41 @@ class Change:
         if not plan.files:
             return NodeOutcome(link.name, plan)
         check_plan(now, plan)
-        if self.settings.dry_run or not self._agreed(plan, progress):
+        if self.settings.dry_run:
             return NodeOutcome(link.name, plan)
+        self._ask(plan, progress)
         return NodeOutcome(
             link.name, plan, applied=apply(link, plan, self.policy, progress.on_node(link.name))
         )
 
-    def _agreed(self, plan: NodePlan, progress: Progress | None) -> bool:
+    def _ask(self, plan: NodePlan, progress: Progress | None) -> None:
+        """Show the diff and wait for a yes, where somebody can be asked. Raises NginxwsError for a no."""
         if not self.settings.asks:
-            return True
+            return
         if progress is not None:
             progress.pause()
         show_diff(plan.diff)
-        return click.confirm(f"Apply this to {plan.node}?", err=True)
+        if not click.confirm(f"Apply this to {one_line(plan.node)}?", err=True):
+            raise NginxwsError("not confirmed; nothing was changed")
 
     def _finish(self, outcomes: list[NodeOutcome]) -> int:
         code = worst(outcomes)
         pending = any(outcome.plan and outcome.plan.files and not outcome.done for outcome in outcomes)
         if code is ExitCode.DONE and self.settings.dry_run and self.settings.detailed_exitcode and pending:
             code = ExitCode.CHANGES
-        show_outcomes(outcomes, code, self.settings.output_format, quiet=self.settings.quiet)
+        try:
+            show_outcomes(outcomes, code, self.settings.output_format, quiet=self.settings.quiet)
+        except BrokenPipeError:
+            hush()  # what became of the nodes is in the exit code, whoever reads the report
         return code
+
+
+def _interrupted(node: str) -> Interrupted:
+    return Interrupted(
+        "interrupted; a change that wasn't committed is undone by the node itself",
+        node=node,
+        hint="`nginxws recover` says what became of it",
+    )
 
 
 def warm_up() -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nginxws.cli.options import connection_options, file_option, output_options
-from nginxws.errors import ExitCode
+from nginxws.errors import ExitCode, NginxwsError
 
 if TYPE_CHECKING:
+    from nginxws.deploy import NodeOutcome
     from nginxws.inventory import ListedRoute
 
 
@@ -43,19 +45,22 @@ def list_routes(**options: Any) -> int:
     return code
 
 
-def _each(options: dict[str, Any]) -> Any:
+def _each(options: dict[str, Any]) -> Iterator[tuple[str, list[ListedRoute], NginxwsError | None]]:
     """Yields name, routes and error of the file or of each node."""
-    from nginxws.cli.running import target_from
+    from nginxws.cli.running import file_meant, target_from
     from nginxws.cli.targets import open_links
-    from nginxws.errors import NginxwsError
     from nginxws.inventory import routes
     from nginxws.nodes.reading import read_node
     from nginxws.planner import load_tree
 
-    if options["file"] is not None:
+    file = file_meant(options)
+    if file is not None:
         from nginxws import files
 
-        yield options["file"], routes(load_tree(files.snapshot(options["file"]))), None
+        try:
+            yield file, routes(load_tree(files.snapshot(file))), None
+        except NginxwsError as error:
+            yield file, [], error
         return
     for link in open_links(target_from(options)):
         with link:
@@ -67,7 +72,7 @@ def _each(options: dict[str, Any]) -> Any:
                 yield link.name, [], error
 
 
-def _print_json(outcomes: Any, found: dict[str, list[ListedRoute]], code: ExitCode) -> None:
+def _print_json(outcomes: Sequence[NodeOutcome], found: dict[str, list[ListedRoute]], code: ExitCode) -> None:
     from nginxws.plan import FORMAT_VERSION
     from nginxws.report.outcome import error_json
 

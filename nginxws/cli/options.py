@@ -1,14 +1,13 @@
 """Options that several commands share, each with its environment variable NGINXWS_…
 
-``option`` is click's, plus the variable's name. The decorators add whole groups;
-the dataclasses in ``settings.py`` collect the values.
+``option`` is click's, plus the variable's name. The decorators add whole groups.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -20,11 +19,24 @@ F = TypeVar("F", bound=Callable[..., Any])
 PROBE_MODES = ("required", "warn", "off")
 
 
-class Pair(click.ParamType[tuple[str, str]]):
+if TYPE_CHECKING:
+    PairType = click.ParamType[tuple[str, str]]
+    SecondsType = click.ParamType[int]
+else:  # not generic in older releases of click
+    PairType = SecondsType = click.ParamType
+
+
+class Lines(PairType):
     """``NAME=VALUE``; several in an environment variable stand on lines of their own."""
 
     name = "NAME=VALUE"
-    envvar_list_splitter = "\n"
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return [line.strip() for line in rv.split("\n") if line.strip()]
+
+
+class Pair(Lines):
+    """``NAME=VALUE`` as it is."""
 
     def convert(
         self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
@@ -37,11 +49,8 @@ class Pair(click.ParamType[tuple[str, str]]):
         return name, text
 
 
-class ProbeHeader(click.ParamType[tuple[str, str]]):
-    """``NAME=VALUE`` with ``@env:`` and ``@file:`` values; in an environment variable, one a line."""
-
-    name = "NAME=VALUE"
-    envvar_list_splitter = "\n"
+class ProbeHeader(Lines):
+    """``NAME=VALUE`` with ``@env:`` and ``@file:`` values."""
 
     def convert(
         self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
@@ -52,7 +61,7 @@ class ProbeHeader(click.ParamType[tuple[str, str]]):
         return value if isinstance(value, tuple) else parse_probe_header(value)
 
 
-class Seconds(click.ParamType[int]):
+class Seconds(SecondsType):
     """A duration: ``90``, ``90s``, ``5m``, ``1h``, ``1d``; in seconds."""
 
     name = "DURATION"
@@ -96,7 +105,7 @@ def connection_options(function: F) -> F:
         option("--ssh-timeout", type=Seconds(), help="Longest wait for an SSH connection."),
         option("--sudo/--no-sudo", "sudo", default=False, help="Do the node's work as root."),
         option("--ask-sudo-password", is_flag=True, help="Like --sudo; asks for the password."),
-        option("--sudo-password-fd", type=int, metavar="N",
+        option("--sudo-password-fd", type=click.IntRange(0), metavar="N",
                help="Read the sudo password from this file descriptor."),
         option("--nginx-conf", metavar="PATH", default="", help="The node's main configuration file."),
         option("--nginx-bin", metavar="PATH", default="", help="The node's nginx program."),

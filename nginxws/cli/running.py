@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import click
+from click.core import ParameterSource
+
 from nginxws.cli.targets import ChangeTimes, TargetOptions, open_links
 from nginxws.errors import InvalidInput
 from nginxws.nodes.reading import Reading, until_waiting
@@ -24,15 +27,33 @@ def run_change(make: MakeChange, options: dict[str, Any]) -> int:
 
     The nodes are being read while ``make`` imports what planning needs.
     """
-    if options["file"] is not None:
-        if options["nodes"]:
-            raise InvalidInput("--file and --node exclude each other", hint="a file here has no node")
-        return make().on_file(options["file"])
+    file = file_meant(options)
+    if file is not None:
+        return make().on_file(file)
     links = open_links(target_from(options), times_from(options))
     with Progress(verbose=options["verbose"], quiet=options["quiet"]) as progress:
         readings = [(link, Reading(link, progress.on_node(link.name))) for link in links]
         until_waiting(links)
         return make().on_nodes(readings, progress)
+
+
+def file_meant(options: dict[str, Any]) -> str | None:
+    """The value of ``--file``, None when nodes are meant.
+
+    What stands on the command line wins over the environment. Raises InvalidInput for both.
+    """
+    file: str | None = options["file"]
+    if file is None or not options["nodes"]:
+        return file
+    source = click.get_current_context().get_parameter_source
+    said = [source(name) is ParameterSource.COMMANDLINE for name in ("file", "nodes")]
+    if said == [True, False]:
+        return file
+    if said == [False, True]:
+        return None
+    raise InvalidInput(
+        "--file and --node exclude each other", hint="a file here has no node: give one of them"
+    )
 
 
 def target_from(options: dict[str, Any]) -> TargetOptions:
@@ -56,11 +77,7 @@ def probe_policy(options: dict[str, Any], route: Route) -> ProbePolicy:
             "no path to probe follows from a regular expression",
             hint="give one that it matches with --probe-path /…, or --probe off",
         )
-    if url is not None:
-        from nginxws.nodes.probe_url import parse_url
-
-        parse_url(url)  # a bad one is refused before anything is touched
-    return ProbePolicy(
+    policy = ProbePolicy(
         mode=mode,
         path=path,
         host=options["probe_host"],
@@ -69,3 +86,18 @@ def probe_policy(options: dict[str, Any], route: Route) -> ProbePolicy:
         url=url,
         timeout=options["probe_timeout"],
     )
+    _check(policy)
+    return policy
+
+
+def _check(policy: ProbePolicy) -> None:
+    """Refuse what no probe could send, before anything is touched."""
+    if policy.path or policy.host or policy.headers or policy.expect != 101:
+        from nginxws.nodes.probe_types import ProbeRequest
+
+        path, host = policy.path or "/", policy.host or "localhost"
+        ProbeRequest(path, host, headers=policy.headers, expect=policy.expect)
+    if policy.url is not None:
+        from nginxws.nodes.probe_url import parse_url
+
+        parse_url(policy.url)

@@ -104,7 +104,7 @@ def who_am_i() -> str:
 
     try:
         user = getpass.getuser()
-    except (OSError, KeyError):
+    except (OSError, KeyError, ImportError):  # no such user, or no such thing as users
         user = "unknown"
     return f"{user}@{socket.gethostname()}"
 

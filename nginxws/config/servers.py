@@ -219,6 +219,14 @@ def choose_server(tree: ConfigTree, wanted: str | None) -> ServerBlock:
     raise _error(tree, servers, best, f"{len(best)} server blocks could be meant", "say which one")
 
 
+def named(tree: ConfigTree, wanted: str) -> list[ServerBlock]:
+    """All servers that ``NAME[:PORT]`` may mean, those that don't serve included.
+
+    Raises ServerChoiceError when it means none.
+    """
+    return _named(tree.http_servers(), wanted) or [choose_server(tree, wanted)]
+
+
 def _best(found: Sequence[ServerBlock]) -> list[ServerBlock]:
     """Those that serve; if none does, those that could."""
     return [one for one in found if one.serves] or [one for one in found if one.reachable]

@@ -5,11 +5,14 @@
 # transaction, recover, unlock, bye. Runs on dash, busybox ash and bash; needs no Python.
 #
 # State, below $STATE/<key of the main configuration file>, all 0700:
-#   lock, owner     who holds the lock (flock; a directory where there is no flock)
+#   lock, owner     who holds the lock (flock; a link where there is no flock)
 #   staging         names of temporary files that a transaction may leave beside the configuration
 #   pending/        a transaction that has touched, or is about to touch, live files: its undo
 #   revisions/N/    committed transactions, the newest $KEEP of them
-# The rename of pending/ to revisions/N is the moment of commit.
+#   rejected/       the last transaction that was undone
+# Two renames decide: pending.tmp to pending (from here on there is something to undo), and pending
+# to revisions/N or rejected (nothing to undo any more). Killed at any point, the next recovery finds
+# by the files' own checksums what is left to do; doing it twice is harmless.
 # shellcheck shell=sh
 
 set -u
@@ -23,41 +26,70 @@ NL='
 
 # --- talking ---------------------------------------------------------------------------------
 
-emit() { printf '@%s %s\n%s\n' "$1" "${#2}" "$2" 2>/dev/null; }
+# One frame. Nobody to hear it: as good as a signal, whoever asked is gone.
+emit() { printf '@%s %s\n%s\n' "$1" "${#2}" "$2" 2>/dev/null || STOP=${STOP:-HUP}; }
 step() { emit step "$1${2:+ $2}"; }
 
 # The last word on a request: emit_done OUTCOME CODE TEXT
 emit_done() { emit "done" "$1 $2$NL$3"; }
+refuse() { emit_done refused "$1" "$2"; }
 
 # Exactly $1 bytes of stdin to stdout. head -c would read ahead and eat what follows.
 take() {
   [ "$1" -gt 0 ] || return 0
-  dd bs=65536 count="$1" iflag=fullblock,count_bytes 2>/dev/null || dd bs=1 count="$1" 2>/dev/null
+  if [ -z "$DD" ]; then
+    DD=slow
+    dd bs=1 count=0 iflag=fullblock,count_bytes </dev/null >/dev/null 2>&1 && DD=fast
+  fi
+  if [ "$DD" = fast ]; then dd bs=65536 count="$1" iflag=fullblock,count_bytes 2>/dev/null
+  else dd bs=1 count="$1" 2>/dev/null; fi
 }
 
 # --- small tools -----------------------------------------------------------------------------
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# sha256 of each file named, one hex word a line ("-" where a file can't be read).
+is_number() { case ${1:-x} in *[!0-9]*) return 1 ;; esac; }
+
+# Calls $1 for each line of $2, with the line in $line.
+each_line() {
+  call=$1
+  set -f; IFS=$NL
+  # shellcheck disable=SC2086 # split at line ends on purpose
+  set -- $2
+  unset IFS; set +f
+  for line in "$@"; do "$call"; done
+}
+
+# Sets SUMS: the sha256 of each file named, one hex word a line ("-" where a file can't be read).
 sums() {
-  if have sha256sum; then for_each_sum sha256sum "$@"
-  elif have shasum; then for_each_sum 'shasum -a 256' "$@"
-  else for_each_sum 'sha256 -r' "$@"; fi
-}
-for_each_sum() {
-  sum_tool=$1; shift
-  # One fork for all; only when a file is missing, one a file.
-  # shellcheck disable=SC2086 # the tool is one of three fixed commands
-  if sum_out=$($sum_tool -- "$@" 2>/dev/null); then
-    printf '%s\n' "$sum_out" | sed -e 's/^\\//' -e 's/[^0-9a-f].*//'
-  else
-    for sum_file in "$@"; do
-      # shellcheck disable=SC2086
-      sum_out=$($sum_tool <"$sum_file" 2>/dev/null) && printf '%s\n' "${sum_out%%[!0-9a-f]*}" || echo -
-    done
+  if [ -z "$SUM_TOOL" ]; then
+    if have sha256sum; then SUM_TOOL=sha256sum
+    elif have shasum; then SUM_TOOL='shasum -a 256'
+    else SUM_TOOL='sha256 -r'; fi
   fi
+  SUMS=
+  # One process for all; only when a file is missing, one a file.
+  # shellcheck disable=SC2086 # the tool is one of three fixed commands
+  if found=$($SUM_TOOL -- "$@" 2>/dev/null); then
+    set -f; IFS=$NL
+    for line in $found; do add_sum; done
+    unset IFS; set +f
+    return
+  fi
+  for file in "$@"; do
+    line=-
+    # shellcheck disable=SC2086
+    if [ -f "$file" ]; then line=$($SUM_TOOL <"$file" 2>/dev/null) || line=-; fi
+    add_sum
+  done
 }
+add_sum() {
+  line=${line#\\} # sha256sum's mark for a name that it had to quote
+  case $line in -) ;; *) line=${line%%[!0-9a-f]*} ;; esac
+  SUMS=$SUMS$line$NL
+}
+has_sum() { sums "$1"; [ "$SUMS" = "$2$NL" ]; }
 
 flush() { sync "$@" 2>/dev/null || sync; } # old sync takes no names: then everything is flushed
 
@@ -66,19 +98,25 @@ tick() {
   if { read -r NOW _ </proc/uptime; } 2>/dev/null; then NOW=${NOW%%.*}; else NOW=$(date +%s); fi
 }
 
-nap() { sleep 0.02 2>/dev/null || sleep 1; }
-
-# nginx itself: never with our lock's descriptor, and with an ordinary umask.
-nginx() {
-  if [ -n "${PREFIX:-}" ]; then set -- -p "$PREFIX" "$@"; fi
-  (umask 022; exec "$BIN" -c "$CONF" "$@") 9>&-
+# Starts a countdown of $1 seconds; `expired` ends it. Once a second it says that we live.
+countdown() { tick; until=$((NOW + $1)) told=$NOW; }
+expired() {
+  tick
+  [ "$NOW" = "$told" ] || { told=$NOW; emit beat ''; }
+  [ "$NOW" -ge "$until" ]
 }
+nap() { sleep 0.01 2>/dev/null || sleep 1; }
 
-is_number() { case ${1:-x} in *[!0-9]*) return 1 ;; esac; }
+# Another program: never with our lock's descriptor, and with an ordinary umask.
+outside() { (umask 022; exec "$@") 9>&-; }
+nginx() {
+  if [ -n "$PREFIX" ]; then set -- -p "$PREFIX" "$@"; fi
+  outside "$BIN" -c "$CONF" "$@" </dev/null
+}
 
 # --- the running NGINX -----------------------------------------------------------------------
 
-# The command line of process $1 as its owner titled it.
+# Sets title: the command line of process $1 as its owner titled it.
 title_of() {
   title=
   if [ -r "/proc/$1/cmdline" ]; then
@@ -88,34 +126,41 @@ title_of() {
   fi
 }
 
-# "PID serving|draining" for each worker of $MASTER.
-workers() {
-  kids=
+# Sets SERVING and DRAINING: the pids of $MASTER's workers, a blank around each.
+look() {
+  SERVING=' ' DRAINING=' ' kids=
   if [ -r "/proc/$MASTER/task/$MASTER/children" ]; then
     { read -r kids <"/proc/$MASTER/task/$MASTER/children"; } 2>/dev/null
-  else
+  elif [ -n "$MASTER" ]; then
     kids=$(ps -A -o pid= -o ppid= 2>/dev/null | awk -v m="$MASTER" '$2 == m { print $1 }')
   fi
   for kid in $kids; do
     title_of "$kid"
     case $title in
-      *'worker process is shutting down'*) echo "$kid draining" ;;
-      *'worker process'*) echo "$kid serving" ;;
+      'nginx: worker process is shutting down'*) DRAINING="$DRAINING$kid " ;;
+      'nginx: worker process'*) SERVING="$SERVING$kid " ;;
     esac
   done
+}
+
+# Sets WORKERS: "PID serving" or "PID draining" a line.
+tell_workers() {
+  look
+  WORKERS=
+  for kid in $SERVING; do WORKERS="$WORKERS${WORKERS:+$NL}$kid serving"; done
+  for kid in $DRAINING; do WORKERS="$WORKERS${WORKERS:+$NL}$kid draining"; done
 }
 
 is_master() {
   is_number "$1" || return 1
   title_of "$1"
-  case $title in *'nginx: master process'*) return 0 ;; esac
+  case $title in 'nginx: master process'*) return 0 ;; esac
   return 1
 }
 
 # Sets MASTER (empty: not running) from the pid file, else from the process titles.
 find_master() {
-  MASTER=
-  pid=
+  MASTER='' pid=
   if [ -n "$PIDFILE" ] && [ -r "$PIDFILE" ]; then
     { read -r pid <"$PIDFILE"; } 2>/dev/null
     if is_master "${pid:-x}"; then MASTER=$pid; return 0; fi
@@ -123,17 +168,24 @@ find_master() {
   for dir in /proc/[0-9]*; do
     is_master "${dir#/proc/}" || continue
     case "$title " in
-      *" -c $CONF "*) MASTER=${dir#/proc/}; return 0 ;;
-      *' -c '*) ;;
-      *) if [ "$CONF" = "$DEFAULT_CONF" ]; then MASTER=${dir#/proc/}; return 0; fi ;;
+      *" -c $CONF "*) ;;
+      *' -c '*) continue ;;
+      *) [ "$CONF" = "$DEFAULT_CONF" ] || continue ;;
     esac
+    # A container's NGINX has the same title; it isn't ours.
+    pid=$(readlink "$dir/ns/pid" 2>/dev/null) || pid=
+    if [ -z "$pid" ] || [ "$pid" = "$(readlink /proc/self/ns/pid)" ]; then MASTER=${dir#/proc/}; return 0; fi
   done
   return 1
 }
 
-built_with() { printf '%s\n' "$VERSION" | tr ' ' '\n' | sed -n "s|^--$1=||p" | head -n 1; }
+# The value of --$1= in nginx -V, in $built.
+built_with() {
+  case $VERSION in *" --$1="*) built=${VERSION#*" --$1="}; built=${built%%[ "$NL"]*} ;; *) built= ;; esac
+}
 
-in_prefix() { case $1 in '' | /*) printf %s "$1" ;; *) printf %s "${PREFIX:-$BUILT_PREFIX}/$1" ;; esac; }
+# $1 below the prefix, in $placed, unless it is absolute.
+in_prefix() { case $1 in '' | /*) placed=$1 ;; *) placed=${PREFIX:-$BUILT_PREFIX}/$1 ;; esac; }
 
 find_binary() {
   [ -z "$BIN" ] || { [ -x "$BIN" ] || BIN=$(command -v "$BIN" 2>/dev/null) || BIN=; return; }
@@ -144,84 +196,98 @@ find_binary() {
   BIN=
 }
 
-# Which binary, which configuration, which process: BIN VERSION CONF PREFIX PIDFILE MASTER LISTED.
+# Which binary, which configuration, which process: BIN VERSION CONF MAIN PREFIX PIDFILE MASTER LISTED.
 locate() {
-  [ "$LOCATED" != "$BIN|$CONF" ] || { BIN=$located_bin CONF=$located_conf; is_master "$MASTER" || find_master; return 0; }
-  asked="$BIN|$CONF" PREFIX=''
+  if [ "$LOCATED" = "$BIN|$CONF|$STATE" ]; then BIN=$located_bin CONF=$located_conf; find_master; return 0; fi
+  asked="$BIN|$CONF|$STATE" PREFIX=''
   find_binary
   [ -n "$BIN" ] || { refuse no-nginx 'no nginx program found'; return 1; }
   VERSION=$("$BIN" -V 2>&1 </dev/null) || { refuse no-nginx "$BIN -V: $VERSION"; return 1; }
-  BUILT_PREFIX=$(built_with prefix)
-  DEFAULT_CONF=$(in_prefix "$(built_with conf-path)")
-  PIDFILE=$(in_prefix "$(built_with pid-path)")
+  built_with prefix; BUILT_PREFIX=$built
+  built_with conf-path; in_prefix "$built"; DEFAULT_CONF=$placed
+  built_with pid-path; in_prefix "$built"; PIDFILE=$placed
   if [ -z "$CONF" ]; then
     CONF=$DEFAULT_CONF
-    # A master started with -c and -p says so in its title.
-    if find_master && title_of "$MASTER"; then
-      case "$title " in *' -c /'*) CONF=${title#* -c }; CONF=${CONF%% *} ;; esac
-    fi
+    # A master started with -c says so in its title.
+    if find_master; then case "$title " in *' -c /'*) CONF=${title#* -c }; CONF=${CONF%% *} ;; esac; fi
   fi
   [ -f "$CONF" ] || { refuse no-conf "$CONF: no such file"; return 1; }
   [ -r "$CONF" ] || { refuse denied "$CONF: permission denied"; return 1; }
   MAIN=$(realpath -- "$CONF" 2>/dev/null || readlink -f "$CONF")
-  LISTED=$(nginx -T 2>/dev/null </dev/null | awk '
-    /^# configuration file .*:$/ { print "f" substr($0, 22, length($0) - 22); next }
-    /^[ \t]*pid[ \t]/ && !pid { pid = $0; sub(/^[ \t]*pid[ \t]+/, "", pid); sub(/[ \t]*;.*/, "", pid); print "p" pid }')
-  pid_line=$(printf '%s\n' "$LISTED" | sed -n 's/^p//p' | head -n 1)
-  [ -z "$pid_line" ] || PIDFILE=$(in_prefix "$pid_line")
-  [ -n "$LISTED" ] || scan_pid
-  LISTED=$(printf '%s\n' "$LISTED" | sed -n 's/^f//p')
+  list_files
   if find_master; then
     case "$title " in *' -p /'*) PREFIX=${title#* -p }; PREFIX=${PREFIX%% *} ;; esac
+    # Relative names may need the prefix that this NGINX runs with.
+    [ -n "$LISTED" ] || [ -z "$PREFIX" ] || list_files
   fi
+  open_state
   LOCATED=$asked located_bin=$BIN located_conf=$CONF
 }
 
-# The configuration doesn't pass its test: the pid directive from the main file alone.
-scan_pid() {
-  pid_line=$(sed -n 's/^[ 	]*pid[ 	][ 	]*\([^;]*\);.*/\1/p' "$CONF" | head -n 1)
-  [ -z "$pid_line" ] || PIDFILE=$(in_prefix "$pid_line")
+# Sets LISTED, the files of the configuration by nginx -T (none: its test fails), and PIDFILE.
+list_files() {
+  LISTED=$(nginx -T 2>/dev/null | awk '
+    /^# configuration file .*:$/ { files = files "\n" substr($0, 22, length($0) - 22) }
+    /^[ \t]*pid[ \t]/ && !pid { pid = $0; sub(/^[ \t]*pid[ \t]+/, "", pid); sub(/[ \t]*;.*/, "", pid); gsub(/["\047]/, "", pid) }
+    END { print pid files }')
+  line=${LISTED%%"$NL"*}
+  case $LISTED in
+    *"$NL"*) LISTED=${LISTED#*"$NL"} ;;
+    *) LISTED='' line=$(sed -n 's/^[ 	]*pid[ 	][ 	]*\([^;]*\);.*/\1/p' "$CONF" | head -n 1) ;;
+  esac
+  [ -z "$line" ] || { in_prefix "$line"; PIDFILE=$placed; }
+  drop_empty_pid_file
 }
 
-# --- state -----------------------------------------------------------------------------------
+# nginx -t makes the pid file when it is missing, and leaves it empty: in the way of a later start.
+drop_empty_pid_file() {
+  if [ -f "$PIDFILE" ] && [ ! -s "$PIDFILE" ]; then rm -f -- "$PIDFILE"; fi
+}
+
+# --- state and lock --------------------------------------------------------------------------
 
 open_state() {
   if [ -z "$STATE" ]; then
     if [ "$(id -u)" = 0 ]; then STATE=/var/lib/nginxws; else STATE=${HOME:-/nonexistent}/.local/state/nginxws; fi
   fi
-  key=$(printf %s "$MAIN" | sums /dev/stdin)
-  S=$STATE/$(printf %s "${key}" | cut -c1-16)
+  key=$(printf %s "$MAIN" | { sums /dev/stdin; printf %s "$SUMS"; })
+  S=$STATE/${key%"${key#????????????????}"}
 }
 
 make_state() {
-  mkdir -p -- "$S/revisions" 2>/dev/null && chmod 700 -- "$S" 2>/dev/null && [ -w "$S" ] && printf '%s\n' "$MAIN" >"$S/conf"
+  mkdir -p -- "$S/revisions" 2>/dev/null && chmod 700 -- "$S" 2>/dev/null && [ -w "$S" ] \
+    && { printf '%s\n' "$MAIN" >"$S/conf"; } 2>/dev/null
 }
 
 # Takes the lock or, after $LOCK_TIMEOUT seconds, says who holds it. Descriptor 9 is the lock.
 lock() {
-  locked_by=
-  tick; until=$((NOW + LOCK_TIMEOUT))
+  step lock
+  holder=
+  countdown "$LOCK_TIMEOUT"
   while ! try_lock; do
-    holder=$(cat "$S/owner" 2>/dev/null)
-    [ "$holder" = "$locked_by" ] || { locked_by=$holder; step wait "$(printf %s "$holder" | tr '\n' ' ')"; }
-    tick
-    if [ -n "$STOP" ] || [ "$NOW" -ge "$until" ]; then
-      emit_done refused locked "$holder"
-      return 1
-    fi
+    [ -w "$S" ] || { refuse no-state "$S"; return 1; }
+    owner
+    [ "$owner" = "$holder" ] || { holder=$owner; step wait "$(printf %s "$holder" | tr '\n' ' ')"; }
+    if expired || [ -n "$STOP" ]; then refuse locked "$holder"; return 1; fi
     nap; nap; nap
   done
-  printf 'pid %s\nwho %s\nsince %s\n' "$$" "$WHO" "$(date +%s)" >"$S/owner"
+  { printf 'pid %s\nwho %s\nsince %s\n' "$$" "$WHO" "$(date +%s)" >"$S/owner"; } 2>/dev/null
+  return 0
 }
+
+owner() { owner=$(cat "$S/owner" 2>/dev/null); }
 
 try_lock() {
   if have flock; then
-    exec 9>>"$S/lock"
+    { command exec 9>>"$S/lock"; } 2>/dev/null || return 1
     flock -n 9 2>/dev/null && return 0
     exec 9>&-
     return 1
   fi
-  mkdir "$S/lock.d" 2>/dev/null && { echo "$$ $(birth $$)" >"$S/lock.d/pid"; return 0; }
+  # A link appears whole, with its owner in it, or not at all.
+  { echo "$$ $(birth $$)" >"$S/lock.$$"; } 2>/dev/null || return 1
+  if ln "$S/lock.$$" "$S/locked" 2>/dev/null; then rm -f "$S/lock.$$"; return 0; fi
+  rm -f "$S/lock.$$"
   break_dead_lock
   return 1
 }
@@ -231,47 +297,54 @@ birth() { ps -o lstart= -p "$1" 2>/dev/null | tr -s ' ' '_'; }
 
 # Only without flock: a lock whose owner is dead is taken away under a lock of its own.
 break_dead_lock() {
-  { read -r dead_pid dead_birth <"$S/lock.d/pid"; } 2>/dev/null || return 0
+  { read -r dead_pid dead_birth <"$S/locked"; } 2>/dev/null || return 0
   [ "$(birth "$dead_pid")" != "$dead_birth" ] || return 0
   mkdir "$S/lock.break" 2>/dev/null || return 0
-  { read -r again_pid again_birth <"$S/lock.d/pid"; } 2>/dev/null
-  if [ "$again_pid $again_birth" = "$dead_pid $dead_birth" ]; then rm -rf -- "$S/lock.d"; fi
+  { read -r again_pid again_birth <"$S/locked"; } 2>/dev/null
+  if [ "$again_pid $again_birth" = "$dead_pid $dead_birth" ]; then rm -f -- "$S/locked"; fi
   rmdir "$S/lock.break"
 }
 
 unlock() {
   rm -f -- "$S/owner"
-  if have flock; then exec 9>&-; else rm -rf -- "$S/lock.d"; fi
+  if have flock; then exec 9>&-; else rm -f -- "$S/locked"; fi
 }
 
-refuse() { emit_done refused "$1" "$2"; }
-
-# Temporary files of a transaction that ended before it touched anything live.
-sweep_staging() {
-  [ -f "$S/staging" ] || return 0
-  while IFS= read -r left; do
-    case ${left##*/} in .nginxws-*) rm -f -- "$left" ;; esac
-  done <"$S/staging"
-  rm -rf -- "$S/stage" "$S/pending.tmp"
-  rm -f -- "$S/staging"
+# Files that a transaction may have left besides its undo. The list goes last: killed, we start over.
+sweep() {
+  set --
+  if [ -f "$S/staging" ]; then
+    while IFS= read -r left; do
+      case ${left##*/} in .nginxws-*) set -- "$@" "$left" ;; esac
+    done <"$S/staging"
+  fi
+  rm -rf -- "$@" "$S/stage" "$S/pending.tmp" "$S/dump" "$S/said" "$S"/word.* "$S/staging"
 }
 
 # --- snapshot --------------------------------------------------------------------------------
 
 do_snapshot() {
   locate || return 0
-  open_state
-  emit nginx "$BIN$NL$CONF$NL$MAIN$NL${PREFIX:-}$NL${PIDFILE:-}$NL$DEFAULT_CONF$NL$VERSION"
+  emit nginx "$BIN$NL$CONF$NL$MAIN$NL$PREFIX$NL$PIDFILE$NL$DEFAULT_CONF$NL$VERSION"
+  listed=$LISTED
   if [ -z "$LISTED" ]; then
-    emit untested "$(nginx -t 2>&1 </dev/null)"
-    LISTED=$CONF
+    emit untested "$(nginx -t 2>&1)"
+    drop_empty_pid_file
+    listed=$CONF
   fi
-  emit processes "${MASTER:-0}$NL$([ -z "$MASTER" ] || workers)"
+  tell_workers
+  emit processes "${MASTER:-0}$NL$WORKERS"
   emit host "$(id -u) $(id -un 2>/dev/null)$NL$(tool_list)"
   emit sockets "$(ss -Hltn 2>/dev/null | awk '{ print $4 }')"
-  emit state "$S$NL$(cat "$S/owner" 2>/dev/null)"
+  # Temporary files of a transaction that was cut off before it touched anything live.
+  if [ -f "$S/staging" ] && [ ! -d "$S/pending" ] && try_lock; then
+    [ -d "$S/pending" ] || sweep
+    unlock
+  fi
+  owner
+  emit state "$S$NL$owner"
   if [ -d "$S/pending" ]; then emit pending "$(cat "$S/pending/meta" 2>/dev/null)"; fi
-  send_files "$LISTED"
+  send_files "$listed"
   emit_done ok snapshot ''
 }
 
@@ -279,59 +352,62 @@ tool_list() { for tool in flock unshare systemctl service realpath; do have "$to
 
 # The files named on the lines of $1, as they are: names, real names, metadata, bytes, checksums.
 send_files() {
-  old_ifs=$IFS; IFS=$NL; set -f
+  set -f; IFS=$NL
   # shellcheck disable=SC2086 # split at line ends on purpose
   set -- $1
-  IFS=$old_ifs; set +f
+  unset IFS; set +f
   for file in "$@"; do
     shift
     if is_configuration "$file"; then set -- "$@" "$file"; fi
   done
   if [ $# -eq 0 ]; then emit paths ''; return; fi
   emit paths "$(printf '%s\n' "$@")"
-  emit reals "$(realpath -- "$@" 2>/dev/null || for file in "$@"; do readlink -f "$file"; done)"
-  stats=$(stat -L -c '%s %a %u %g %h' -- "$@" 2>/dev/null || stat -L -f '%z %Lp %u %g %l' -- "$@")
+  emit reals "$(real_names "$@")"
+  stats=$(stat -L -c '%s %a %u %g %h' -- "$@" 2>/dev/null || stat -L -f '%z %Lp %u %g %l' -- "$@" 2>/dev/null)
   emit stats "$stats"
-  emit access "$(for file in "$@"; do access_of "$file"; done)"
+  emit access "$(for file in "$@"; do if [ -w "$file" ]; then echo w; else echo -; fi; done)"
   total=0
   for number in $(printf '%s\n' "$stats" | cut -d' ' -f1); do total=$((total + number)); done
-  printf '@bytes %s\n' "$total"
-  cat -- "$@"
-  printf '\n'
-  emit sums "$(sums "$@")"
+  printf '@bytes %s\n' "$total" 2>/dev/null
+  # A file that shrinks or grows meanwhile must not shift the frames: the checksums will tell.
+  cat -- "$@" /dev/zero 2>/dev/null | head -c "$total" 2>/dev/null
+  printf '\n' 2>/dev/null
+  sums "$@"
+  emit sums "${SUMS%"$NL"}"
 }
+
+real_names() { realpath -- "$@" 2>/dev/null || for file in "$@"; do readlink -f "$file"; done; }
 
 # A regular file we may read, and not a private key that an include or a comment names.
 is_configuration() {
   [ -f "$1" ] && [ -r "$1" ] || return 1
   first=
   { IFS= read -r first <"$1"; } 2>/dev/null
-  case $first in '-----BEGIN'*) return 1 ;; esac
+  case $first in *-----BEGIN*) return 1 ;; esac
 }
 
-access_of() { if [ -w "$1" ]; then echo w; else echo -; fi; }
-
-# More files by pattern, when `nginx -T` couldn't list them.
+# More files by pattern, when `nginx -T` couldn't list them. nginx itself would choke on a key.
 do_read() {
-  old_ifs=$IFS; IFS=
   # shellcheck disable=SC2086 # a glob on purpose; IFS is empty, so blanks stay
-  found=$(for match in $PATTERN; do [ -e "$match" ] && printf '%s\n' "$match"; done)
-  IFS=$old_ifs
+  found=$(IFS=; for file in $PATTERN; do
+    if [ -f "$file" ] && ! grep -q 'PRIVATE KEY-----' "$file" 2>/dev/null; then printf '%s\n' "$file"; fi
+  done)
   send_files "$found"
   emit_done ok read ''
 }
 
 # --- transaction -----------------------------------------------------------------------------
 
-# Calls "$@ N" for every file of the transaction, with the variables of file N set.
+# Calls "$@" for every file of the transaction, with the variables of file N set.
 each_file() {
   n=0
   while [ "$n" -lt "$COUNT" ]; do
     n=$((n + 1))
     path='' before='' after='' how='' size=''
-    eval "path=\$path_$n before=\$before_$n after=\$after_$n how=\$how_$n size=\$size_$n"
+    eval "path=\$path_$n before=\$before_$n after=\$after_$n how=\$how_$n size=\$size_$n new=\$new_$n"
     dir=${path%/*}
-    new=$dir/.nginxws-$TX-$n.new
+    dir=${dir:-/}
+    new=${new:-$dir/.nginxws-$TX-$n.new}
     orig=$dir/.nginxws-$TX-$n.orig
     "$@" || return 1
   done
@@ -339,15 +415,13 @@ each_file() {
 
 do_transaction() {
   locate || return 0
-  open_state
   [ -n "$MASTER" ] || { refuse not-running "$PIDFILE"; return; }
   make_state || { refuse no-state "$S"; return; }
-  step lock
   lock || return 0
   if [ -d "$S/pending" ]; then
     refuse pending ''
   elif base_unchanged; then
-    sweep_staging
+    sweep
     stage_and_go
   fi
   unlock
@@ -355,33 +429,39 @@ do_transaction() {
 
 # Every file of the plan's snapshot still has the checksum it had then.
 base_unchanged() {
-  old_ifs=$IFS; IFS=$NL; set -f
-  # shellcheck disable=SC2086 # split at line ends on purpose
-  now=$(sums $BASE_PATHS)
-  IFS=$old_ifs; set +f
-  [ "$now$NL" = "$BASE_SUMS" ] && return 0
-  emit_done refused stale "$(changed_files)"
+  changed=
+  each_line must_be_regular "$BASE_PATHS" # a FIFO would hold us up for ever
+  if [ -z "$changed" ] && [ -n "$BASE_PATHS" ]; then
+    set -f; IFS=$NL
+    # shellcheck disable=SC2086 # split at line ends on purpose
+    set -- $BASE_PATHS
+    unset IFS; set +f
+    sums "$@"
+    [ "$SUMS" != "$BASE_SUMS" ] || return 0
+    rest=$BASE_SUMS
+    each_line compare_sum "$BASE_PATHS"
+  fi
+  [ -n "$changed" ] || return 0
+  refuse stale "$changed"
   return 1
 }
-
-changed_files() {
-  rest=$BASE_SUMS
-  old_ifs=$IFS; IFS=$NL; set -f
-  for base_path in $BASE_PATHS; do
-    [ "$(sums "$base_path")" = "${rest%%"$NL"*}" ] || printf '%s\n' "$base_path"
-    rest=${rest#*"$NL"}
-  done
-  IFS=$old_ifs; set +f
+must_be_regular() { [ -f "$line" ] || changed=$changed$line$NL; }
+compare_sum() {
+  path=$line
+  has_sum "$path" "${rest%%"$NL"*}" || changed=$changed$path$NL
+  rest=${rest#*"$NL"}
 }
 
-# From here on every way out goes through abandon (nothing live touched) or restore.
+# From here on every way out goes through abandon (nothing live touched) or undo.
 stage_and_go() {
   step stage "$COUNT"
-  each_file echo_names >"$S/staging" || { refuse no-space "$S"; return; }
+  [ -z "$STOP" ] || { abandon stage ''; return; }
+  { each_file echo_names >"$S/staging"; } 2>/dev/null || { refuse no-space "$S"; sweep; return; }
+  MOUNTS=$NL$(printf %b "$(cut -d' ' -f5 /proc/self/mountinfo 2>/dev/null)")$NL # a blank stands there as \040
   each_file stage_file || { abandon stage "$path: $why"; return; }
   each_file check_staged || { abandon stage "$path: $why"; return; }
   test_staged || { abandon test "$why"; return; }
-  [ -z "$STOP" ] || { abandon signal "$STOP"; return; }
+  same_list || { sweep; refuse stale "$changed"; return; }
   step checkpoint
   checkpoint || { abandon checkpoint "$why"; return; }
   go_live
@@ -391,102 +471,145 @@ echo_names() { printf '%s\n%s\n' "$new" "$orig"; }
 
 # A temporary copy beside the live file, with its owner, mode and attributes, and the new bytes.
 stage_file() {
-  why='cannot write beside it'
-  real_how=rename
-  if ! { cp --preserve=all -- "$path" "$new" 2>/dev/null || cp -p -- "$path" "$new" 2>/dev/null; }; then
+  how=rename
+  if cp --preserve=all -- "$path" "$new" 2>/dev/null || cp -p -- "$path" "$new" 2>/dev/null; then
+    # Owner and mode, links: a copy that can't be alike, or a file with other names, keeps its inode.
+    line=$(stat -c '%u:%g:%a:%h' -- "$new" "$path" 2>/dev/null || stat -f '%u:%g:%Lp:%l' -- "$new" "$path")
+    case $MOUNTS in *"$NL$path$NL"*) how=inplace ;; esac
+    [ "${line%%"$NL"*}" = "${line#*"$NL"}" ] || how=inplace
+  else
     # The directory isn't ours to write, or is full: stage in the state directory, write in place.
     rm -f -- "$new"
-    mkdir -p -- "$S/stage"
-    new=$S/stage/$n
-    real_how=inplace
-    cp -p -- "$path" "$new" 2>/dev/null || { why='no room to stage the new text'; return 1; }
-  elif [ "$(owner_of "$new")" != "$(owner_of "$path")" ] || is_mount "$path" || [ "$(links_of "$path")" != 1 ]; then
-    real_how=inplace
+    new=$S/stage/$n how=inplace
+    if ! { mkdir -p -- "$S/stage" && cp -p -- "$path" "$new"; } 2>/dev/null; then
+      why='no room to stage the new text'
+      return 1
+    fi
   fi
-  if [ "$real_how" = inplace ] && [ ! -w "$path" ]; then why='permission denied'; return 1; fi
-  eval "how_$n=\$real_how new_$n=\$new"
-  take "$size" >"$new" || { why='no room to stage the new text'; return 1; }
+  if [ "$how" = inplace ] && [ ! -w "$path" ]; then why='permission denied'; return 1; fi
+  eval "how_$n=\$how new_$n=\$new"
+  { take "$size" >"$new"; } 2>/dev/null || { why='no room to stage the new text'; return 1; }
 }
-
-owner_of() { stat -c '%u:%g:%a' -- "$1" 2>/dev/null || stat -f '%u:%g:%Lp' -- "$1"; }
-links_of() { stat -c %h -- "$1" 2>/dev/null || stat -f %l -- "$1"; }
-is_mount() { [ -r /proc/self/mountinfo ] && cut -d' ' -f5 /proc/self/mountinfo | grep -qxF -- "$1"; }
 
 check_staged() {
-  eval "new=\$new_$n"
   why='the staged text is not what was sent (disk full, or the connection broke)'
-  [ "$(sums "$new")" = "$after" ]
+  has_sum "$new" "$after"
 }
 
-# nginx -t on the staged files at their live paths, in a mount namespace of our own.
+# The staged files at their live paths, in a mount namespace of our own: nobody else sees them there.
 test_staged() {
-  if [ "$(id -u)" != 0 ] || ! have unshare; then step test 'after activation'; return 0; fi
   set --
   n=0
   while [ "$n" -lt "$COUNT" ]; do
     n=$((n + 1))
     eval "set -- \"\$@\" \"\$new_$n\" \"\$path_$n\""
   done
-  # shellcheck disable=SC2016 # expanded by the inner shell
-  why=$(umask 022; PREFIX=${PREFIX:-} exec unshare -m sh -c '
-    bin=$1 conf=$2; shift 2
-    while [ $# -gt 0 ]; do mount --bind "$1" "$2" 2>/dev/null || mount -o bind "$1" "$2" || exit 99; shift 2; done
-    if [ -n "$PREFIX" ]; then set -- -p "$PREFIX"; fi
-    "$bin" "$@" -c "$conf" -t || exit 98' sh "$BIN" "$CONF" "$@" 2>&1 </dev/null 9>&-)
-  case $? in
-    0) step test 'staged, in a mount namespace'; return 0 ;;
-    98) return 1 ;;
+  code=99 why=
+  if [ "$(id -u)" = 0 ] && have unshare; then
+    # Old versions of unshare leave mounts shared: without a private root nothing is mounted.
+    # shellcheck disable=SC2016 # expanded by the inner shell
+    why=$(outside unshare -m sh -c '
+      bin=$1 conf=$2 prefix=$3 dump=$4; shift 4
+      mount --make-rprivate / || exit 99
+      while [ $# -gt 0 ]; do mount --bind "$1" "$2" 2>/dev/null || mount -o bind "$1" "$2" || exit 99; shift 2; done
+      if [ -n "$prefix" ]; then set -- -p "$prefix"; fi
+      "$bin" "$@" -c "$conf" -T >"$dump" || exit 98' sh "$BIN" "$CONF" "$PREFIX" "$S/dump" "$@" 2>&1 </dev/null)
+    code=$?
+    drop_empty_pid_file
+  fi
+  case $code in
+    0) step test 'staged, in a mount namespace' ;;
+    98) step test 'staged, in a mount namespace'; return 1 ;;
+    *) rm -f -- "$S/dump"; step test 'after activation' ;;
   esac
-  step test 'after activation'
 }
+
+# The configuration consists of the files that the plan knows: no include has brought in another.
+same_list() {
+  changed=
+  if [ -f "$S/dump" ]; then
+    LISTED=$(sed -n 's/^# configuration file \(.*\):$/\1/p' "$S/dump")
+    compare_list && return 0
+  fi
+  # The new text itself may include more; so it is the live tree that counts.
+  list_files
+  compare_list
+}
+
+# LISTED against BASE_PATHS; a test that fails lists nothing, and then there is nothing to compare.
+compare_list() {
+  [ -n "$LISTED" ] || return 0
+  known=
+  each_line keep_configuration "$LISTED"
+  set -f; IFS=$NL
+  # shellcheck disable=SC2086 # split at line ends on purpose
+  set -- $known
+  unset IFS; set +f
+  [ $# -gt 0 ] || return 0
+  reals=$(real_names "$@")
+  [ "$reals$NL" != "$BASE_PATHS" ] || return 0
+  changed=$(printf '%s\n' "$reals" | sort -u
+    printf '%s' "$BASE_PATHS" | sort -u)
+  changed=$(printf '%s\n' "$changed" | sort | uniq -u)
+  [ -z "$changed" ]
+}
+keep_configuration() { if is_configuration "$line"; then known=$known$line$NL; fi; }
 
 # The undo, on disk before the do.
 checkpoint() {
   why="cannot write to $S"
-  rm -rf -- "$S/pending.tmp"
-  mkdir -- "$S/pending.tmp" || return 1
-  { printf 'tx %s\nwho %s\nsince %s\nmessage %s\n' "$TX" "$WHO" "$(date +%s)" "$MESSAGE" \
-    && each_file meta_line; } >"$S/pending.tmp/meta" || return 1
+  undo=$S/pending.tmp
+  mkdir -- "$undo" 2>/dev/null || return 1
+  { { printf 'tx %s\nwho %s\nsince %s\nmessage %s\n' "$TX" "$WHO" "$(date +%s)" "$MESSAGE" \
+    && each_file meta_line; } >"$undo/meta"; } 2>/dev/null || return 1
+  look
+  { printf 'workers %s\n' "$MASTER$SERVING" >"$undo/journal"; } 2>/dev/null || return 1
   each_file save_copies || return 1
-  flush "$S"/pending.tmp/* "$S/pending.tmp"
-  mv -- "$S/pending.tmp" "$S/pending" && flush "$S"
+  set -- "$undo" "$undo"/*
+  n=0
+  while [ "$n" -lt "$COUNT" ]; do n=$((n + 1)); eval "set -- \"\$@\" \"\$new_$n\""; done
+  flush "$@"
+  each_file still_there || return 1
+  [ -z "$STOP" ] || return 1
+  mv -- "$undo" "$S/pending" && flush "$S"
 }
 
 meta_line() { printf 'file %s %s %s %s\n' "$how" "$before" "$after" "$path"; }
 
 save_copies() {
-  eval "new=\$new_$n"
-  cp -p -- "$path" "$S/pending.tmp/$n.before" && cp -p -- "$new" "$S/pending.tmp/$n.after" || return 1
-  [ "$(sums "$S/pending.tmp/$n.before")" = "$before" ] || { why="$path changed meanwhile"; return 1; }
+  cp -p -- "$path" "$undo/$n.before" 2>/dev/null && cp -p -- "$new" "$undo/$n.after" 2>/dev/null || return 1
   # The old file itself, kept under a name no glob loads: the way back needs no disk space.
-  [ "$how" != rename ] || ln -- "$path" "$orig" 2>/dev/null || :
+  if [ "$how" = rename ]; then ln -- "$path" "$orig" 2>/dev/null; fi
+  has_sum "$undo/$n.before" "$before" || { why="$path changed meanwhile"; return 1; }
 }
 
-note() { printf '%s\n' "$1" >>"$S/pending/journal"; }
+still_there() { has_sum "$path" "$before" || { why="$path changed meanwhile"; return 1; }; }
+
+note() { { printf '%s\n' "$1" >>"$S/pending/journal"; } 2>/dev/null; }
 
 go_live() {
   step activate "$COUNT"
-  each_file activate_file || { restore activate "$path: $why"; return; }
-  [ -z "$STOP" ] || { restore signal "$STOP"; return; }
-  test_live || { restore test "$why"; return; }
+  [ -z "$STOP" ] || { undo activate ''; return; }
+  each_file activate_file || { undo activate "$path: $why"; return; }
+  test_live || { undo test "$why"; return; }
   step reload
-  reload_and_prove || { restore reload "$why"; return; }
-  [ -z "$STOP" ] || { restore signal "$STOP"; return; }
+  reload_and_prove || { undo reload "$why"; return; }
   wait_for_word
 }
 
 activate_file() {
-  eval "new=\$new_$n"
   why='cannot replace it'
-  note "activating $n"
-  # The checkpoint's sync covered the copy in the state directory; the staged file needs its own.
-  if [ "$how" = rename ]; then flush "$new" && mv -f -- "$new" "$path" && flush "$dir"
-  else cat -- "$new" >"$path" && flush "$path"; fi
+  note "activating $n" || return 1
+  if [ "$how" = rename ]; then mv -f -- "$new" "$path" 2>/dev/null && flush "$dir"
+  else flush "$S/pending/journal" && cat -- "$new" 2>/dev/null >"$path" && flush "$path"; fi
 }
 
 # The live tree passes, or fails only as it did before us.
 test_live() {
-  why=$(nginx -t 2>&1 </dev/null) && return 0
+  why=$(nginx -t 2>&1)
+  code=$?
+  drop_empty_pid_file
+  [ "$code" != 0 ] || return 0
   [ -n "$TEST_REFUSED" ] && case $why in *'Permission denied'*) return 0 ;; esac
   return 1
 }
@@ -494,133 +617,162 @@ test_live() {
 # --- reload, and its proof -------------------------------------------------------------------
 
 reload_and_prove() {
-  OLD=" $(workers | sed -n 's/ serving$//p' | tr '\n' ' ')"
+  look
+  OLD=$SERVING
   log_mark
-  note reloading
+  note reloading || [ -n "$RESTORING" ] || { why="cannot write to $S"; return 1; }
   run_reload || return 1
   step prove
   prove
 }
 
-# The command that was asked for, else the init system's if it runs this NGINX, else nginx's own.
+# The command that was asked for, else the init system's if it runs this NGINX, else the signal
+# that nginx -s reload sends, to the master that we know.
 run_reload() {
   if [ -n "$RELOAD" ]; then
-    why=$(sh -c "$RELOAD" 2>&1 </dev/null 9>&-) || { why="the reload command failed: $why"; return 1; }
-    return 0
+    command_reload sh -c "$RELOAD" && return 0
+    why="the reload command failed: $why"
+    return 1
   fi
   if [ -d /run/systemd/system ] && have systemctl \
-    && unit=$(systemctl show -p MainPID --value nginx 2>/dev/null) && [ "$unit" = "$MASTER" ]; then
-    try_reload systemctl reload nginx && return 0
+    && line=$(systemctl show -p MainPID --value nginx 2>/dev/null) && [ "$line" = "$MASTER" ]; then
+    root_reload systemctl reload nginx && return 0
   elif [ "$CONF" = "$DEFAULT_CONF" ] && [ -x /etc/init.d/nginx ] && have service; then
-    try_reload service nginx reload && return 0
+    root_reload service nginx reload && return 0
   fi
-  why=$(nginx -s reload 2>&1 </dev/null) && return 0
-  case $why in *'not permitted'* | *'ermission denied'*) ;; *) return 1 ;; esac
+  kill -HUP "$MASTER" 2>/dev/null && return 0
+  why="may not signal the master process $MASTER"
   [ "$(id -u)" != 0 ] && have sudo || return 1
-  for tried in 'systemctl reload nginx' '/sbin/service nginx reload' '/etc/init.d/nginx reload'; do
+  for line in 'systemctl reload nginx' '/sbin/service nginx reload' '/etc/init.d/nginx reload'; do
     # shellcheck disable=SC2086 # words of a fixed command
-    sudo -n $tried >/dev/null 2>&1 </dev/null 9>&- && return 0
+    command_reload sudo -n $line && return 0
   done
-  why="$why${NL}and sudo permits none of the usual reload commands"
+  why="may not signal the master process $MASTER, and sudo permits none of the usual reload commands"
   return 1
 }
 
-try_reload() { why=$("$@" 2>&1 </dev/null 9>&-) || { [ "$(id -u)" != 0 ] && have sudo && why=$(sudo -n "$@" 2>&1 </dev/null 9>&-); }; }
+root_reload() { command_reload "$@" || { [ "$(id -u)" != 0 ] && have sudo && command_reload sudo -n "$@"; }; }
 
-# Remembers where each error log ends now.
-log_mark() {
-  marks=
-  old_ifs=$IFS; IFS=$NL; set -f
-  for log in $LOGS; do
-    if [ -f "$log" ] && [ -r "$log" ]; then marks="$marks$(wc -c <"$log" | tr -d ' ') $log$NL"; fi
-  done
-  IFS=$old_ifs; set +f
+# What it says goes through a file: a daemon that it starts may keep a pipe open for ever.
+command_reload() {
+  if have timeout; then set -- timeout "$RELOAD_TIMEOUT" "$@"; fi
+  outside "$@" >"$S/said" 2>&1 </dev/null
+  code=$?
+  why=$(head -c 4096 "$S/said" 2>/dev/null)
+  if [ "$code" = 124 ]; then why="$why${why:+$NL}it did not end within $RELOAD_TIMEOUT s"; fi
+  return "$code"
 }
 
-# What NGINX has complained of since the mark: all [emerg]; [alert] and [crit] of the master itself
-# (those with a "*N" are about a client's connection, and any balancer on the Internet has them).
+# Remembers which error logs there are, and where each ends now: "INODE SIZE PATH" a line.
+log_state() {
+  logs=
+  each_line add_log "$LOGS"
+}
+add_log() {
+  [ -f "$line" ] && [ -r "$line" ] || return 0
+  logs=$logs$(stat -L -c '%i %s %n' -- "$line" 2>/dev/null || stat -L -f '%i %z %N' -- "$line")$NL
+}
+log_mark() { log_state; marks=$logs; }
+
+# Sets why: what NGINX has complained of since the mark. All [emerg]; [alert] and [crit] of the master
+# itself (those with a "*N" are about a client's connection, and any balancer on the Internet has them).
 log_complaints() {
-  printf '%s' "$marks" | while read -r offset log; do
-    [ -f "$log" ] || continue
-    [ "$(wc -c <"$log")" -ge "$offset" ] || offset=0
-    tail -c "+$((offset + 1))" "$log" | grep -E "\[emerg\]|\[(alert|crit)\] $MASTER#" | grep -vE '#[0-9]+: \*[0-9]+ ' | head -n 5
-  done
+  why=
+  log_state
+  [ "$logs" = "$marks" ] || why=$(each_line new_complaints "$logs")
+}
+new_complaints() {
+  case $NL$marks in *"$NL$line$NL"*) return 0 ;; esac
+  inode=${line%% *} line=${line#* }
+  size=${line%% *} log=${line#* } from=0
+  case $NL$marks in # the same file, grown; else it was rotated, and all in it is new
+    *"$NL$inode "*" $log$NL"*)
+      from=$NL$marks; from=${from#*"$NL$inode "}; from=${from%% *}
+      [ "$from" -le "$size" ] || from=0
+      ;;
+  esac
+  tail -c "+$((from + 1))" "$log" | grep -E "\[emerg\]|\[(alert|crit)\] $MASTER#" | grep -vE '#[0-9]+: \*[0-9]+ ' | head -n 5
 }
 
 # New workers under the same master, and every old one gone or draining: exit codes prove nothing.
+# On the way back a new master will do too, and complaints may still be about the way there.
 prove() {
-  tick; until=$((NOW + RELOAD_TIMEOUT)) rounds=0
+  countdown "$RELOAD_TIMEOUT"
+  rounds=0
   while :; do
+    look
     fresh='' stale=''
-    # shellcheck disable=SC2046 # pairs of words
-    set -- $(workers)
-    while [ $# -ge 2 ]; do
-      case $OLD in *" $1 "*) [ "$2" = draining ] || stale="$stale $1" ;;
-        *) [ "$2" != serving ] || fresh="$fresh $1" ;; esac
-      shift 2
-    done
+    for pid in $OLD; do case $SERVING in *" $pid "*) stale="$stale $pid" ;; esac; done
+    for pid in $SERVING; do case $OLD in *" $pid "*) ;; *) fresh="$fresh $pid" ;; esac; done
     if [ -n "$fresh" ] && [ -z "$stale" ]; then break; fi
     rounds=$((rounds + 1))
-    if [ $((rounds % 10)) -eq 0 ]; then
-      why=$(log_complaints)
-      [ -z "$why" ] || return 1
-      is_master "$MASTER" || { why="the master process $MASTER is gone"; return 1; }
-    fi
-    tick
-    if [ "$NOW" -ge "$until" ]; then
-      why="no new worker processes within $RELOAD_TIMEOUT s (old ones:$stale, new ones:${fresh:- none})"
+    if [ $((rounds % 25)) -eq 0 ]; then still_hopeful || return 1; fi
+    if expired; then
+      why="no new worker processes within $RELOAD_TIMEOUT s (old ones:${stale:- none}, new ones:${fresh:- none})"
       return 1
     fi
     nap
   done
-  why=$(log_complaints)
+  [ -z "$RESTORING" ] || return 0
+  log_complaints
   [ -z "$why" ]
+}
+
+still_hopeful() {
+  if [ -n "$RESTORING" ]; then is_master "$MASTER" || find_master; return 0; fi
+  why=$STOP
+  [ -z "$STOP" ] || return 1
+  log_complaints
+  [ -z "$why" ] || return 1
+  is_master "$MASTER" && return 0
+  why="the master process $MASTER is gone (a reload must not restart NGINX: that drops every open socket)"
+  return 1
 }
 
 # --- commit or restore -----------------------------------------------------------------------
 
 # Waits for "commit". End of file, a signal, the timer, and any other word all mean: restore.
 # It polls: in some shells a signal that comes just before `wait` begins doesn't end it.
+# The word's file is this transaction's own: a reader that outlives us can't speak for another one.
 wait_for_word() {
-  emit ready "$(workers)"
+  tell_workers
+  emit ready "$WORKERS"
   exec 3<&0
-  rm -f -- "$S/word" "$S/word.end"
-  (IFS= read -r word <&3 && printf %s "$word" >"$S/word"; : >"$S/word.end") >/dev/null 2>&1 9>&- &
+  word=$S/word.$TX
+  (IFS= read -r word_read <&3 && printf %s "$word_read" >"$word"; : >"$word.end") >/dev/null 2>&1 9>&- &
   reader=$!
   tick; until=$((NOW + CONFIRM_TIMEOUT))
-  while [ ! -e "$S/word.end" ] && [ -z "$STOP" ] && [ "$NOW" -lt "$until" ]; do nap; tick; done
-  kill "$reader" 2>/dev/null
-  wait "$reader" 2>/dev/null
+  while [ ! -e "$word.end" ] && [ -z "$STOP" ] && [ "$NOW" -lt "$until" ]; do nap; tick; done
+  { kill "$reader" && wait "$reader"; } 2>/dev/null
   exec 3<&-
-  word=$(cat "$S/word" 2>/dev/null)
-  rm -f -- "$S/word" "$S/word.end"
-  case $word in
+  line=
+  { IFS= read -r line <"$word"; } 2>/dev/null
+  case $line in
     commit) commit ;;
-    rollback*) restore probe "${word#rollback}" ;;
-    '') restore silence "${STOP:-no word from the client within $CONFIRM_TIMEOUT s}" ;;
+    rollback*) restore probe "${line#rollback}" ;;
+    '') undo silence "no word from the client within $CONFIRM_TIMEOUT s" ;;
     *) restore protocol 'unexpected word' ;;
   esac
 }
 
 commit() {
   step commit
-  each_file drop_temporaries
-  number=$(next_revision)
-  note committed
-  if ! mv -- "$S/pending" "$S/revisions/$number"; then restore commit "cannot write to $S"; return; fi
+  last_revision
+  number=$((number + 1))
+  if ! mv -- "$S/pending" "$S/revisions/$number" 2>/dev/null; then restore commit "cannot write to $S"; return; fi
   flush "$S" "$S/revisions"
-  sweep_staging
+  sweep
   prune
-  emit_done committed "$number" "$(workers)"
+  tell_workers
+  emit_done committed "$number" "$WORKERS"
 }
 
-next_revision() {
-  last=0
+last_revision() {
+  number=0
   for rev in "$S"/revisions/*; do
     rev=${rev##*/}
-    if is_number "$rev" && [ "$rev" -gt "$last" ]; then last=$rev; fi
+    if is_number "$rev" && [ "$rev" -gt "$number" ]; then number=$rev; fi
   done
-  echo $((last + 1))
 }
 
 prune() {
@@ -630,139 +782,173 @@ prune() {
   done
 }
 
-drop_temporaries() { rm -f -- "$new" "$orig"; }
-
-# Nothing live was touched yet.
+# Nothing live was touched yet: abandon CAUSE TEXT
 abandon() {
-  sweep_staging
-  emit_done failed "$1" "$2"
+  sweep
+  if [ -n "$STOP" ]; then emit_done failed signal "$STOP"; else emit_done failed "$1" "$2"; fi
 }
 
-# Everything back as it was, reloaded where a reload may have happened, and proved.
+# The same, when something may have been: undo CAUSE TEXT
+undo() { if [ -n "$STOP" ]; then restore signal "$STOP"; else restore "$1" "$2"; fi; }
+
+# Everything back as it was, reloaded where NGINX may have read the new text, and proved.
+# If somebody edited one of the files since, that is not ours to undo, and nothing is touched.
 restore() {
   cause=$1 cause_text=$2
   step restore
-  note "restoring: $cause"
-  STOP=
-  bad=
+  RESTORING=yes STOP='' bad=''
+  read_journal
+  each_file find_edit
+  if [ -n "$bad" ]; then emit_done edited "$cause" "$bad"; return; fi
   each_file restore_file
-  if [ -n "$bad" ]; then
-    emit_done broken "$cause" "$cause_text$NL$bad"
-    return
-  fi
-  if grep -q '^reloading' "$S/pending/journal" 2>/dev/null; then
-    reload_back || { emit_done broken "$cause" "$cause_text$NL$why"; return; }
-  fi
-  each_file drop_temporaries
-  keep_rejected
-  rm -rf -- "$S/pending"
-  sweep_staging
+  if [ -n "$bad" ]; then emit_done broken "$cause" "$cause_text$NL$bad"; return; fi
+  if ! serves_old; then emit_done broken "$cause" "$cause_text$NL$why"; return; fi
+  close_pending
   emit_done restored "$cause" "$cause_text"
 }
 
-# The text that was refused stays for a look; only the last one.
-keep_rejected() {
+# What was undone, or given up, stays for a look; only the last one.
+close_pending() {
   rm -rf -- "$S/rejected"
-  mkdir -- "$S/rejected" 2>/dev/null && cp -- "$S"/pending/*.after "$S/pending/meta" "$S/rejected/" 2>/dev/null
+  mv -- "$S/pending" "$S/rejected" && flush "$S"
+  sweep
 }
 
-# Only a file that still has our bytes is put back; a file somebody edited since is not ours to undo.
-restore_file() {
-  now=$(sums "$path")
-  if [ "$now" != "$before" ]; then
-    if [ "$now" != "$after" ] && { [ "$how" = rename ] || ! grep -q "^activating $n\$" "$S/pending/journal"; }; then
-      bad="$bad$path was edited by somebody else meanwhile$NL"
-      return 0
-    fi
-    put_back || bad="$bad$path: cannot write the old bytes back (they are in $S/pending/$n.before)$NL"
+read_journal() {
+  ACTIVATED=' ' RELOADED='' NOTED=''
+  [ -f "$S/pending/journal" ] || return 0
+  while IFS= read -r line; do
+    case $line in
+      'activating '*) ACTIVATED="$ACTIVATED${line#activating } " ;;
+      reloading) RELOADED=yes ;;
+      'workers '*) NOTED=${line#workers } ;;
+    esac
+  done <"$S/pending/journal"
+}
+
+# Neither the old text nor ours, nor the beginning of one that we were writing in place: an edit.
+find_edit() {
+  [ -f "$path" ] || { bad="$bad$path is gone; its old text is $S/pending/$n.before$NL"; return 0; }
+  sums "$path"
+  now=${SUMS%%"$NL"*}
+  if [ "$now" = "$before" ] || [ "$now" = "$after" ]; then return 0; fi
+  if [ "$how" = inplace ]; then
+    case $ACTIVATED in *" $n "*) if is_torn before || is_torn after; then return 0; fi ;; esac
   fi
+  bad="$bad$path was edited meanwhile; its old text is $S/pending/$n.before$NL"
+}
+is_torn() {
+  sums "$path"
+  [ "$SUMS." = "$(head -c "$(wc -c <"$path")" "$S/pending/$n.$1" | { sums /dev/stdin; printf '%s.' "$SUMS"; })" ]
+}
+
+restore_file() {
+  if has_sum "$path" "$before"; then return 0; fi
+  # Twice: a signal to the whole process group may have ended the copying, not us.
+  put_back || put_back || bad="$bad$path: cannot write the old text back; it is $S/pending/$n.before$NL"
   return 0
 }
 
 put_back() {
-  if [ "$how" = rename ] && [ -f "$orig" ]; then
-    mv -f -- "$orig" "$path"
-  elif [ "$how" = rename ]; then
-    cp -p -- "$S/pending/$n.before" "$new" && mv -f -- "$new" "$path"
+  if [ "$how" != rename ]; then
+    cat -- "$S/pending/$n.before" 2>/dev/null >"$path"
+  elif has_sum "$orig" "$before"; then
+    mv -f -- "$orig" "$path" 2>/dev/null
   else
-    cat -- "$S/pending/$n.before" >"$path"
+    cp -p -- "$S/pending/$n.before" "$new" 2>/dev/null && mv -f -- "$new" "$path" 2>/dev/null
   fi
   flush "$path" "$dir"
-  [ "$(sums "$path")" = "$before" ]
+  has_sum "$path" "$before"
 }
 
-# NGINX must serve the old bytes again. If no worker changed since before our reload, it still does.
-reload_back() {
-  first_old=${OLD:-}
-  if ! find_master; then why='NGINX is not running any more'; return 1; fi
+# NGINX must serve the old text again. It still does if nobody, we or others, has had it reloaded.
+serves_old() {
+  find_master
+  if [ -z "$MASTER" ]; then
+    [ "$cause" != recovery ] || { cause_text="$cause_text; NGINX is not running"; return 0; }
+    why='NGINX is not running any more'
+    return 1
+  fi
+  look
+  [ -n "$RELOADED" ] || [ "$MASTER$SERVING" != "$NOTED" ] || return 0
+  [ -n "$RELOADED" ] || [ "$ACTIVATED" != ' ' ] || return 0
   reload_and_prove && return 0
-  [ -n "$first_old" ] || return 1
-  serving=" $(workers | sed -n 's/ serving$//p' | tr '\n' ' ')"
-  [ "$serving" = "$first_old" ]
+  look
+  [ "$MASTER$SERVING" = "$NOTED" ]
 }
 
 # --- recover, unlock -------------------------------------------------------------------------
 
 do_recover() {
   locate || return 0
-  open_state
   [ -d "$S" ] || { emit_done ok clean ''; return; }
-  step lock
   lock || return 0
-  number=$(($(next_revision) - 1))
+  last_revision
   emit last "$number $(sed -n 's/^tx //p' "$S/revisions/$number/meta" 2>/dev/null)"
-  if [ -d "$S/pending" ]; then
-    load_pending
-    restore recovery "interrupted transaction $TX"
-  else
-    sweep_staging
+  if [ ! -d "$S/pending" ]; then
+    sweep
     emit_done ok clean ''
+  else
+    load_pending
+    if [ "$ACCEPT" = yes ]; then accept; else restore recovery "interrupted transaction $TX"; fi
   fi
   unlock
 }
 
 load_pending() {
   COUNT=0
-  while read -r word rest; do
+  [ -f "$S/pending/meta" ] || return 0
+  while IFS= read -r line; do
+    word=${line%% *} rest=${line#* }
     case $word in
       tx) TX=$rest ;;
       file)
         COUNT=$((COUNT + 1))
         eval "how_$COUNT=\${rest%% *}"; rest=${rest#* }
         eval "before_$COUNT=\${rest%% *}"; rest=${rest#* }
-        eval "after_$COUNT=\${rest%% *} path_$COUNT=\${rest#* } size_$COUNT=0"
+        eval "after_$COUNT=\${rest%% *} path_$COUNT=\${rest#* } size_$COUNT=0 new_$COUNT="
         ;;
     esac
   done <"$S/pending/meta"
-  OLD=
+}
+
+# The files stay as they are, somebody's edits included, and NGINX serves them if it can.
+accept() {
+  why=
+  if [ -z "$MASTER" ]; then why='NGINX is not running'
+  elif test_live; then reload_and_prove && why=
+  fi
+  close_pending
+  emit_done accepted recovery "$why"
 }
 
 do_unlock() {
   locate || return 0
-  open_state
   [ -d "$S" ] || { emit_done ok free ''; return; }
-  holder=$(cat "$S/owner" 2>/dev/null)
-  if try_lock; then
-    unlock
-    emit_done ok freed "$holder"
-    return
-  fi
-  pid=$(printf '%s\n' "$holder" | sed -n 's/^pid //p')
-  if [ "$FORCE" = yes ] && is_number "$pid"; then
+  owner
+  holder=$owner
+  pid=${holder#pid }; pid=${pid%%"$NL"*}
+  if [ "$FORCE" = yes ] && is_holder; then
     kill -TERM "$pid" 2>/dev/null # it restores what it has done, then ends
-    LOCK_TIMEOUT=$((RELOAD_TIMEOUT * 2)); lock || return 0
-    unlock
-    emit_done ok freed "$holder"
-    return
+    LOCK_TIMEOUT=$((RELOAD_TIMEOUT * 2))
   fi
-  emit_done refused locked "$holder"
+  lock || return 0
+  unlock
+  emit_done ok freed "$holder"
+}
+
+# Process $pid does hold the lock: a number in a file may long be another process's.
+is_holder() {
+  is_number "$pid" || return 1
+  [ -d /proc/self/fd ] || return 0
+  [ "$(readlink "/proc/$pid/fd/9" 2>/dev/null)" = "$(realpath -- "$S/lock" 2>/dev/null || readlink -f "$S/lock")" ]
 }
 
 # --- requests --------------------------------------------------------------------------------
 
 reset() {
-  BIN='' CONF='' STATE='' RELOAD='' LOGS='' TX='' WHO='' MESSAGE='' PATTERN='' FORCE='' TEST_REFUSED=''
-  LOCK_TIMEOUT=0 RELOAD_TIMEOUT=30 CONFIRM_TIMEOUT=30 KEEP=20 COUNT=0 BASE_PATHS='' BASE_SUMS=''
+  BIN='' CONF='' STATE='' RELOAD='' LOGS='' TX='' WHO='' MESSAGE='' PATTERN='' FORCE='' ACCEPT='' TEST_REFUSED=''
+  LOCK_TIMEOUT=0 RELOAD_TIMEOUT=30 CONFIRM_TIMEOUT=30 KEEP=20 COUNT=0 BASE_PATHS='' BASE_SUMS='' RESTORING=''
 }
 
 # "key value" lines up to "go". Values are data: they are only ever assigned.
@@ -781,6 +967,7 @@ read_parameters() {
       message) MESSAGE=$value ;;
       pattern) PATTERN=$value ;;
       force) FORCE=$value ;;
+      accept) ACCEPT=$value ;;
       test-refused) TEST_REFUSED=$value ;;
       lock-timeout) LOCK_TIMEOUT=$value ;;
       reload-timeout) RELOAD_TIMEOUT=$value ;;
@@ -798,7 +985,7 @@ read_parameters() {
   return 1
 }
 
-LOCATED='' MASTER='' PREFIX='' PIDFILE='' VERSION=''
+LOCATED='' MASTER='' PREFIX='' PIDFILE='' VERSION='' DD='' SUM_TOOL='' S='' LISTED=''
 emit hello "1 $$ ${NONCE:-}"
 while IFS= read -r request; do
   reset

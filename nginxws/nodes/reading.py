@@ -75,14 +75,14 @@ def read_node(link: NodeLink, on_step: OnStep) -> Snapshot:
     return take(session, link.options, _missing)
 
 
-def recover_node(link: NodeLink) -> Recovered:
-    """Undo what an interrupted transaction left; says what it was."""
+def recover_node(link: NodeLink, *, accept: bool = False) -> Recovered:
+    """Undo what an interrupted transaction left, or with ``accept`` keep it; says what it was."""
     from nginxws.nodes import transaction
     from nginxws.nodes.snapshot import take
 
     session = link.session()
     logs = _logs(take(session, link.options, _missing))
-    return transaction.recover(session, link.options, logs, lambda _step, _words: None)
+    return transaction.recover(session, link.options, logs, lambda _step, _words: None, accept=accept)
 
 
 def _missing(now: Snapshot) -> list[str]:

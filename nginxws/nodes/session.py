@@ -6,6 +6,7 @@ bounded in size and time, and nothing it sends is trusted to be well formed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -21,10 +22,13 @@ from nginxws.nodes.transport import RemoteProcess, Transport
 MAX_NOISE = 64 * 1024
 #: Bytes of one frame; the whole configuration of a node travels in one.
 MAX_FRAME = 256 * 1024 * 1024
-#: Seconds without a byte from the node before we give it up.
+#: Seconds without a byte from the node before we give it up. While it waits it says so every second.
 SILENCE = 60.0
+#: Seconds between two calls of ``on_wait``.
+_SLICE = 0.1
 
 _HEADER = re.compile(rb"@([a-z]{1,16}) (0|[1-9][0-9]{0,9})\Z")
+_HELLO = re.compile(rb"@hello [0-9]{1,3}\Z")
 
 #: Skips whatever precedes the sentinel line (an unread sudo password), then reads the script.
 #: No single quotes, "!" or newlines: every login shell passes it on as it is.
@@ -77,10 +81,11 @@ class Session:
         self._nonce = os.urandom(8).hex()
         self._buffer = bytearray()
         self._sudo = sudo
+        self._greeted = False
+        self._on_wait: Callable[[], None] | None = None
         self._process: RemoteProcess = transport.run(sudo.wrap(["sh", "-c", _BOOTSTRAP]))
         body = f"NONCE={self._nonce}\n".encode() + (script() if text is None else text)
-        self._process.write(sudo.first_line() + f"NGINXWS {len(body)}\n".encode() + body)
-        self._greeted = False
+        self._send(sudo.first_line() + f"NGINXWS {len(body)}\n".encode() + body)
 
     def request(self, word: str, parameters: Iterable[tuple[str, str]], tail: bytes = b"") -> None:
         """Send one request; ``tail`` is raw bytes after its ``go`` line."""
@@ -90,17 +95,25 @@ class Session:
                 raise NodeError(f"a {key} can't hold a line end", node=self.node)
             lines.append(f"{key} {value}")
         text = "\n".join([*lines, "go", ""]).encode("utf-8", "surrogateescape")
-        self._process.write(text + tail)
+        self._send(text + tail)
 
     def send_word(self, word: str) -> None:
         """Answer the script's ``ready``: ``commit`` or ``rollback REASON``."""
-        self._process.write(" ".join(word.split()).encode("utf-8", "surrogateescape") + b"\n")
+        self._send(" ".join(word.split()).encode("utf-8", "surrogateescape") + b"\n")
 
-    def frames(self, on_frame: Callable[[Frame], None], *, silence: float = SILENCE) -> Done:
+    def frames(
+        self,
+        on_frame: Callable[[Frame], None],
+        *,
+        silence: float = SILENCE,
+        on_wait: Callable[[], None] | None = None,
+    ) -> Done:
         """Pass each frame to ``on_frame`` until the request's last one, and return that.
 
-        ``silence`` is how many seconds the node may say nothing at all.
+        ``silence`` is how many seconds the node may say nothing at all; ``on_wait`` is
+        called every tenth of a second of it.
         """
+        self._on_wait = on_wait
         while True:
             frame = self.next_frame(silence)
             if frame.kind == "done":
@@ -113,16 +126,20 @@ class Session:
         """The next frame. Raises ProtocolError, or ConnectionFailed at end of file."""
         if not self._greeted:
             self._greet(silence)
-        header = bytes(self._until_newline(64, silence))
+        start = self._line_end(64, silence) + 1
+        header = bytes(self._buffer[: start - 1])
         match = _HEADER.match(header)
         if match is None:
-            raise ProtocolError(f"unexpected answer {header[:40]!r}", node=self.node, hint=_PROTOCOL_HINT)
-        size = int(match[2])
-        if size > MAX_FRAME:
-            raise ProtocolError(f"the node announces {size} bytes", node=self.node, hint=_PROTOCOL_HINT)
-        self._fill(size + 1, silence)
-        payload = bytes(self._buffer[:size])
-        del self._buffer[: size + 1]
+            raise self._nonsense(f"unexpected answer {header[:40]!r}")
+        end = start + int(match[2])
+        if end - start > MAX_FRAME:
+            raise self._nonsense(f"the node announces {end - start} bytes")
+        while len(self._buffer) <= end:
+            self._read(silence)
+        if self._buffer[end] != ord("\n"):
+            raise self._nonsense(f"a {match[1].decode()} frame longer than announced")
+        payload = bytes(self._buffer[start:end])
+        del self._buffer[: end + 1]
         return Frame(match[1].decode(), payload)
 
     def close(self) -> None:
@@ -137,41 +154,57 @@ class Session:
         want = f"1 {{}} {self._nonce}"
         seen = 0
         while True:
-            line = bytes(self._until_newline(MAX_NOISE, silence))
+            line = self._take_line(MAX_NOISE, silence)
             seen += len(line)
-            if line.startswith(b"@hello "):
-                words = bytes(self._until_newline(256, silence)).decode("ascii", "replace").split()
+            # What a profile prints may lack its line end, so the greeting need not begin a line.
+            if _HELLO.search(line):
+                words = self._take_line(256, silence).decode("ascii", "replace").split()
                 if len(words) == 3 and want.format(words[1]) == " ".join(words):
                     self._greeted = True
                     return
             if seen > MAX_NOISE:
-                raise ProtocolError(
-                    "the login shell doesn't stop printing", node=self.node, hint=_PROTOCOL_HINT
-                )
+                raise self._nonsense("the login shell doesn't stop printing")
 
-    def _until_newline(self, limit: int, silence: float) -> bytearray:
-        while (end := self._buffer.find(b"\n", 0, limit + 1)) < 0:
-            if len(self._buffer) > limit:
-                raise ProtocolError("a line without end", node=self.node, hint=_PROTOCOL_HINT)
-            self._read(silence)
-        line = self._buffer[:end]
+    def _take_line(self, limit: int, silence: float) -> bytes:
+        end = self._line_end(limit, silence)
+        line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         return line
 
-    def _fill(self, size: int, silence: float) -> None:
-        while len(self._buffer) < size:
+    def _line_end(self, limit: int, silence: float) -> int:
+        while (end := self._buffer.find(b"\n", 0, limit + 1)) < 0:
+            if len(self._buffer) > limit:
+                raise self._nonsense("a line without end")
             self._read(silence)
+        return end
+
+    def _send(self, data: bytes) -> None:
+        # A program that ended early may have said why: reading tells, so a failed write doesn't.
+        with contextlib.suppress(ConnectionFailed):
+            self._process.write(data)
 
     def _read(self, silence: float) -> None:
-        try:
-            data = self._process.read(1 << 18, silence)
-        except TimeoutError as error:
-            raise ConnectionFailed(
-                f"no answer for {silence:.0f} s", node=self.node, hint="is the network or the node stuck?"
-            ) from error
+        deadline = time.monotonic() + silence
+        while True:
+            left = max(deadline - time.monotonic(), 0.0)
+            try:
+                data = self._process.read(1 << 18, left if self._on_wait is None else min(left, _SLICE))
+                break
+            except TimeoutError as error:
+                if left <= _SLICE or self._on_wait is None:
+                    raise self._silent(silence) from error
+                self._on_wait()
         if not data:
             raise self._ended()
         self._buffer += data
+
+    def _silent(self, seconds: float) -> ConnectionFailed:
+        return ConnectionFailed(
+            f"no answer for {seconds:.0f} s", node=self.node, hint="is the network or the node stuck?"
+        )
+
+    def _nonsense(self, what: str) -> ProtocolError:
+        return ProtocolError(what, node=self.node, hint=_PROTOCOL_HINT)
 
     def _ended(self) -> Exception:
         """Why the script's output ended early: sudo, a missing shell, or a lost connection."""
@@ -196,15 +229,6 @@ class Session:
             detail=words or None,
             hint=_LOST_HINT,
         )
-
-    def read_until_closed(self) -> None:
-        """Drain what is left, until the script has ended."""
-        deadline = time.monotonic() + 5
-        try:
-            while time.monotonic() < deadline and self._process.read(1 << 16, 1.0):
-                pass
-        except (TimeoutError, ConnectionFailed):
-            return
 
 
 _PROTOCOL_HINT = "does a login profile on the node print or read anything? `ssh NODE true` must print nothing"

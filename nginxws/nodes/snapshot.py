@@ -84,8 +84,10 @@ class _Answers:
         if not paths:
             return ()
         reals, stats, access = (self._lines(kind) for kind in ("reals", "stats", "access"))
-        if not len(paths) == len(reals) == len(stats) == len(access) <= MAX_FILES:
-            raise self._nonsense("file lists of different lengths")
+        if len(paths) > MAX_FILES:
+            raise self._nonsense(f"{len(paths)} files")
+        if not len(paths) == len(reals) == len(stats) == len(access):
+            raise self._moved()  # one vanished between two of the lists
         data = self._frames["bytes"].payload if "bytes" in self._frames else b""
         files, offset = [], 0
         for path, real, stat, may_write in zip(paths, reals, stats, access, strict=True):
@@ -104,11 +106,14 @@ class _Answers:
         """The node's checksums, taken after the bytes, must be those of the bytes."""
         sums = self._lines("sums")
         if not complete or sums != [hashlib.sha256(file.data).hexdigest() for file in files]:
-            raise StaleError(
-                "the configuration changed while it was being read",
-                node=self._node,
-                hint="run the command again",
-            )
+            raise self._moved()
+
+    def _moved(self) -> StaleError:
+        return StaleError(
+            "the configuration changed while it was being read",
+            node=self._node,
+            hint="run the command again",
+        )
 
     def _lines(self, kind: str, at_least: int = 1) -> list[str]:
         frame = self._frames.get(kind)

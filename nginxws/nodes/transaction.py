@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +21,7 @@ from nginxws.errors import (
     RestoreFailed,
     StaleError,
 )
+from nginxws.nodes.interrupts import Interrupts
 from nginxws.nodes.options import NodeOptions
 from nginxws.nodes.reading import OnStep
 from nginxws.nodes.session import Done, Frame, Session
@@ -47,6 +49,7 @@ class _Run:
     session: Session
     on_step: OnStep
     decide: Decide
+    interrupts: Interrupts = field(default_factory=Interrupts)
     interrupted: bool = False
     answered: bool = False
     tested: str = ""
@@ -55,12 +58,19 @@ class _Run:
 
     def drive(self) -> Done:
         """Answer frames until the last. Ctrl-C asks for the way back, and still waits for its end."""
-        while True:
-            try:
-                return self.session.frames(self.on_frame, silence=180.0)
-            except KeyboardInterrupt:
-                self.interrupted = True
-                self.answer("rollback interrupted")
+        with self.interrupts:
+            return self.session.frames(self.on_frame, silence=180.0, on_wait=self.on_wait)
+
+    def on_wait(self) -> None:
+        if self.interrupts.asked and not self.interrupted:
+            self.interrupt()
+
+    def interrupt(self) -> None:
+        self.interrupted = True
+        if not set(self.steps) - {"lock", "wait"}:
+            self.session.abort()  # still waiting for its turn: it finds nobody to work for
+            raise Interrupted("interrupted; nothing was changed", node=self.session.node)
+        self.answer("rollback interrupted")
 
     def on_frame(self, frame: Frame) -> None:
         if frame.kind == "step":
@@ -71,7 +81,11 @@ class _Run:
             self.on_step(name, words)
         elif frame.kind == "ready" and not self.interrupted:
             self.on_step("probe", "")
-            self.refused = self.decide() or ""
+            try:
+                with self.interrupts.raised():
+                    self.refused = self.decide() or ""
+            except KeyboardInterrupt:
+                self.interrupt()
             self.answer(f"rollback {self.refused}" if self.refused else "commit")
 
     def answer(self, word: str) -> None:
@@ -125,6 +139,12 @@ def _failure(node: str, done: Done, state: _Run) -> NginxwsError:
         return _REFUSED[done.code](node, done.text.strip())
     if done.outcome == "refused":
         return refusal(node, done)
+    if done.outcome == "edited":
+        return RestoreFailed(
+            f"{_CAUSES.get(done.code, done.code)}, but somebody edited a file since, so nothing was put back",
+            node=node, detail=words,
+            hint="`nginxws recover --accept` keeps what is there; or copy the old text back, and `nginxws recover`",
+        )  # fmt: skip
     if done.outcome == "broken":
         return RestoreFailed(
             f"{_CAUSES.get(done.code, done.code)}, and the restore failed",
@@ -145,6 +165,9 @@ def _failure(node: str, done: Done, state: _Run) -> NginxwsError:
 def _locked(node: str, text: str) -> NginxwsError:
     holder = dict(line.partition(" ")[::2] for line in text.split("\n"))
     who = holder.get("who") or "somebody"
+    since = holder.get("since", "")
+    if since.isdigit():  # by the node's clock, which need not be ours
+        who += time.strftime(", since %Y-%m-%d %H:%M:%S UTC", time.gmtime(int(since)))
     return LockedError(
         f"locked by {who} (process {holder.get('pid', '?')} on the node)", node=node,
         hint="wait with --lock-timeout, or see `nginxws unlock`",
@@ -181,6 +204,7 @@ _CAUSES = {
     "silence": "the node heard no word from here in time",
     "signal": "the node's script was told to stop",
     "commit": "the revision could not be stored",
+    "protocol": "the node did not understand the answer",
     "recovery": "an interrupted transaction was found",
 }
 _HINTS = {
@@ -196,20 +220,31 @@ _HINTS = {
 class Recovered:
     """What ``recover`` found: ``undone`` says whether something was put back.
 
-    ``last_transaction`` is the id of the newest committed one, empty if none.
+    ``accepted`` says that the files were kept as they are instead; ``cause`` is then
+    why NGINX does not serve them, empty when it does. ``last_transaction`` is the id
+    of the newest committed one, empty if none.
     """
 
     undone: bool
     cause: str = ""
     last_transaction: str = ""
     last_revision: int = 0
+    accepted: bool = False
 
 
-def recover(session: Session, options: NodeOptions, error_logs: Sequence[str], on_step: OnStep) -> Recovered:
+def recover(
+    session: Session,
+    options: NodeOptions,
+    error_logs: Sequence[str],
+    on_step: OnStep,
+    *,
+    accept: bool = False,
+) -> Recovered:
     """Undo what an interrupted transaction left; does nothing when there is none.
 
-    Waits for the lock, so a transaction that is still ending ends first. Raises
-    LockedError, RestoreFailed, NodeError.
+    With ``accept`` the files stay as they are, edits since included, and NGINX is
+    reloaded if its test accepts them. Waits for the lock, so a transaction that is
+    still ending ends first. Raises LockedError, RestoreFailed, NodeError.
     """
     last: list[str] = []
 
@@ -219,13 +254,15 @@ def recover(session: Session, options: NodeOptions, error_logs: Sequence[str], o
         elif frame.kind == "step":
             on_step(*frame.text.partition(" ")[::2])
 
-    session.request("recover", [*options.parameters(), *(("log", log) for log in error_logs)])
+    logs = (("log", log) for log in error_logs)
+    session.request("recover", [*options.parameters(), ("accept", "yes" if accept else ""), *logs])
     done = session.frames(on_frame, silence=180.0)
     revision, transaction = (int(last[0]), last[1]) if len(last) == 2 and last[0].isdigit() else (0, "")
     if done.outcome == "ok":
         return Recovered(False, "", transaction, revision)
-    if done.outcome == "restored":
-        return Recovered(True, done.text.strip(), transaction, revision)
+    if done.outcome in ("restored", "accepted"):
+        accepted = done.outcome == "accepted"
+        return Recovered(not accepted, done.text.strip(), transaction, revision, accepted)
     raise _failure(session.node, done, _Run(session, on_step, lambda: None))
 
 

@@ -96,9 +96,9 @@ def _show(outcome: NodeOutcome, plan: NodePlan) -> None:
 def _lines(outcome: NodeOutcome, plan: NodePlan) -> Iterator[str]:
     for change in plan.changes:
         if change.action == "unchanged":
-            yield f"{outcome.node}: {change.route}: nothing to do" + (
-                f" ({change.where})" if change.where else ""
-            )
+            where = f" ({change.where})" if change.where else ""
+            note = f"; {change.note}" if change.note else ""
+            yield f"{outcome.node}: {change.route}: nothing to do{where}{note}"
         elif outcome.done:
             yield f"{outcome.node}: {change.route}: {_VERBS[change.action]} in {change.server}"
     if outcome.applied is None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Iterable
 
 import click
 
 from nginxws.errors import NginxwsError
-from nginxws.report.clean import clean
+from nginxws.report.clean import clean, one_line
 
+#: Environment variable that asks for no colours (no-color.org).
+_NO_COLOR = "NO_COLOR"
 _DIFF_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 _DETAIL_LINES = 30
 
@@ -47,15 +51,31 @@ def show_diff(diff: str) -> None:
         sys.stdout.buffer.flush()
         return
     for line in diff.splitlines():
-        click.secho(clean(line), fg=_DIFF_COLOURS.get(line[:1]), bold=line[:3] in ("---", "+++"))
+        bold = line[:3] in ("---", "+++")
+        click.secho(clean(line), fg=_DIFF_COLOURS.get(line[:1]), bold=bold, color=_colour())
 
 
 def show_lines(lines: Iterable[str]) -> None:
-    """Result lines on stdout."""
+    """Result lines on stdout, each one line whatever it holds."""
     for line in lines:
-        click.echo(clean(line))
+        click.echo(one_line(line))
+
+
+def hush() -> None:
+    """Send what is still to come on stdout nowhere: its reader went away (``| head``)."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _say(label: str, colour: str, text: str) -> None:
-    click.secho(f"{label}: ", fg=colour, bold=True, nl=False, err=True)
-    click.echo(clean(text), err=True)
+    """Further lines are indented: nothing that a node says can look like a message of ours."""
+    first, *more = clean(text).split("\n")
+    click.secho(f"{label}: ", fg=colour, bold=True, nl=False, err=True, color=_colour())
+    click.echo("\n".join([first, *(f"  {line.removeprefix('  ')}" for line in more)]), err=True)
+
+
+def _colour() -> bool | None:
+    """None leaves it to whether the stream is a terminal."""
+    return False if os.environ.get(_NO_COLOR) else None

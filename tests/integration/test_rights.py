@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.backend import Backend, open_socket
+from support.backend import Backend, echoes
 from support.command import Nginxws
 from support.nginx import NginxNode
 from support.sshd import SshServer, need, running
@@ -31,7 +31,7 @@ exec unshare -m sh -c 'set -e
 cd @FOLDER@
 for file in passwd shadow group sudoers; do cp /etc/$file .; done
 echo "tester:x:4242:4242::@FOLDER@/home:/bin/sh" >>passwd
-echo "tester:*:19000:0:99999:7:::" >>shadow
+echo "tester:$(openssl passwd -6 right):19000:0:99999:7:::" >>shadow
 echo "tester:x:4242:" >>group
 cat rules >>sudoers
 for file in passwd shadow group sudoers; do mount --bind $file /etc/$file; done
@@ -56,7 +56,8 @@ class Stage:
 
 @pytest.fixture
 def stage(open_folder: Path, make_node: Callable[..., NginxNode], command: Nginxws) -> Stage:
-    need("sudo")
+    for program in ("sudo", "openssl"):
+        need(program)
     if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode != 0:
         pytest.skip("no private mount namespaces here")
     home = open_folder / "home"
@@ -106,21 +107,52 @@ def test_group_may_write_and_sudo_permits_the_reload_alone(
     user: Nginxws, stage: Stage, backend: Backend
 ) -> None:
     """The platform's own way: the configuration is the group's, and one exact command is permitted."""
-    for path in (stage.node.conf.parent, *stage.node.conf.parent.rglob("*")):
-        os.chown(path, 0, UID)
-        path.chmod(0o2775 if path.is_dir() else 0o664)
-    command = " ".join(["sudo", "-n", *reload_command(stage.node)])
-    there_and_back(user, stage.node, backend, "--reload-command", command)
+    share_with_the_group(stage.node)
+    there_and_back(user, stage.node, backend, "--reload-command", sudo_reload(stage.node))
     assert stage.node.lock_is_free()
     assert len(stage.node.revisions()) == 2
+
+
+@pytest.mark.parametrize("user", ["tester ALL=(root) NOPASSWD: {reload}"], indirect=True)
+def test_what_only_the_reload_finds_is_restored(user: Nginxws, stage: Stage, backend: Backend) -> None:
+    """This user's own `nginx -t` fails for want of rights, so it can't tell: the error log does."""
+    share_with_the_group(stage.node)
+    words = ("--backend-tls-ca", "/nonexistent/ca.pem", "--backend-tls-name", "x.example")
+    reload = ("--reload-command", sudo_reload(stage.node))
+    with stage.node.untouched():
+        done = user("add-route", "/ws/", f"wss://{backend.address}", *words, *reload, code=4)
+    assert "/nonexistent/ca.pem" in done.err
+    assert "restored" in done.error
+
+
+@pytest.mark.parametrize("user", ["tester ALL=(ALL) ALL"], indirect=True)
+def test_sudo_password_from_a_descriptor(user: Nginxws, stage: Stage, backend: Backend) -> None:
+    read, write = os.pipe()
+    os.write(write, b"right\n")
+    os.close(write)
+    options = ("--sudo-password-fd", str(read), "--state-dir", str(stage.folder / "state"))
+    try:
+        done = user("add-route", "/ws/", backend.address, *options, pass_fds=(read,))
+    finally:
+        os.close(read)
+    assert "live" in done.out
+    assert "right" not in done.out + done.err
+
+
+def share_with_the_group(node: NginxNode) -> None:
+    for path in (node.conf.parent, *node.conf.parent.rglob("*")):
+        os.chown(path, 0, UID)
+        path.chmod(0o2775 if path.is_dir() else 0o664)
+
+
+def sudo_reload(node: NginxNode) -> str:
+    return " ".join(["sudo", "-n", *reload_command(node)])
 
 
 def there_and_back(user: Nginxws, node: NginxNode, backend: Backend, *options: str) -> None:
     before = node.digests()
     user("add-route", "/ws/", backend.address, *options)
-    with open_socket(node.port) as client:
-        client.send("in")
-        assert client.recv(10) == "in"
+    assert echoes(node.port)
     between = node.digests()
     assert {name: text.split()[1:] for name, text in between.items()} == {
         name: text.split()[1:] for name, text in before.items()

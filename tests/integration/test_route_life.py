@@ -1,9 +1,9 @@
-"""A route's whole life on a real balancer: added, used, added again, changed, removed, gone without a trace."""
+"""A route's whole life on a real balancer: added, used, added again, changed, removed, no trace left."""
 
 from __future__ import annotations
 
 import pytest
-from support.backend import Backend, echo_backend, open_socket
+from support.backend import Backend, echo_backend, echoes
 from support.command import Nginxws
 from support.nginx import NginxNode, wait_for
 from websockets.exceptions import InvalidStatus
@@ -22,13 +22,6 @@ SEEN = {
 }
 
 
-def says(port: int, text: str, path: str = "/ws/") -> object:
-    """What comes back for ``text`` over a new WebSocket through the balancer."""
-    with open_socket(port, path) as socket:
-        socket.send(text)
-        return socket.recv(10)
-
-
 def whole_life(nginxws: Nginxws, node: NginxNode, backend: Backend) -> None:
     at_the_start = node.digests()
     old = set(node.workers())
@@ -36,7 +29,7 @@ def whole_life(nginxws: Nginxws, node: NginxNode, backend: Backend) -> None:
     added = nginxws("add-route", "/ws/", backend.address)
     assert "/ws/: added in chat.example.com" in added.out
     assert "live" in added.out
-    assert says(node.port, "hello", "/ws/room?x=1") == "hello"
+    assert echoes(node.port, "/ws/room?x=1")
     path, headers = backend.requests[-1]
     assert path == "/ws/room?x=1"
     assert headers.items() >= SEEN.items()
@@ -52,11 +45,12 @@ def whole_life(nginxws: Nginxws, node: NginxNode, backend: Backend) -> None:
 
     assert "/ws/: removed in chat.example.com" in nginxws("remove-route", "/ws/").out
     with pytest.raises(InvalidStatus):
-        open_socket(node.port)
+        echoes(node.port)
     assert listed(nginxws) == []
     assert node.digests() == at_the_start  # a temporary file left beside would be one too many
     assert node.lock_is_free()
     assert len(node.revisions()) == 3
+    assert {path.stat().st_mode & 0o777 for path in node.state.iterdir()} == {0o700}
     assert "nothing to do" in nginxws("remove-route", "/ws/").out
 
 
@@ -80,8 +74,7 @@ def move_to_other_backends(nginxws: Nginxws, node: NginxNode, backend: Backend) 
     with echo_backend() as second:
         done = nginxws("add-route", "/ws/", f"{backend.address} weight=3", second.address)
         assert "/ws/: changed in" in done.out
-        for number in range(8):
-            assert says(node.port, str(number)) == str(number)
+        assert all(echoes(node.port) for _ in range(8))
         assert second.requests, "the second backend got no connection"
         (route,) = listed(nginxws)
         assert route["backends"] == [f"{backend.address} weight=3", second.address]
@@ -107,6 +100,6 @@ def test_what_routes_share_comes_once_and_goes_with_the_last(
     assert text.count("\nupstream nginxws_") == 1
     nginxws("remove-route", "/one/")
     assert "map $http_upgrade" in node.site.read_text()
-    assert says(node.port, "still here", "/two/") == "still here"
+    assert echoes(node.port, "/two/")
     nginxws("remove-route", "/two/")
     assert node.digests() == before

@@ -119,7 +119,9 @@ def test_from_outside(nginxws: Nginxws, node: NginxNode, backend: Backend) -> No
     """A URL is where users come in: another way in that leads elsewhere is found out."""
     with node.untouched(reloads=True):
         url = f"ws://{nobody()}/ws/"
-        done = nginxws("add-route", "/ws/", backend.address, "--probe-url", url, "--probe-timeout", "1", code=4)
+        done = nginxws(
+            "add-route", "/ws/", backend.address, "--probe-url", url, "--probe-timeout", "1", code=4
+        )
         assert "restored" in done.error
         assert done.hint
         assert backend.requests == []

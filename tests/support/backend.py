@@ -64,6 +64,13 @@ def echo_backend(refuse_with: HTTPStatus | None = None) -> Iterator[Backend]:
             thread.join(5)
 
 
+def echoes(port: int, path: str = "/ws/", host: str = "chat.example.com") -> bool:
+    """Whether words sent through the balancer come back over a new WebSocket."""
+    with open_socket(port, path, host) as client:
+        client.send(f"to {path}")
+        return client.recv(10) == f"to {path}"
+
+
 def open_socket(port: int, path: str = "/ws/", host: str = "chat.example.com") -> ClientConnection:
     """A WebSocket through the balancer on ``port``; pings off."""
     return connect(

@@ -54,14 +54,22 @@ class Nginxws:
         """The same command line with another TARGET."""
         return Nginxws(self.home, target)
 
-    def __call__(self, *words: str, code: int = 0, env: Mapping[str, str] | None = None) -> Done:
+    def __call__(
+        self,
+        *words: str,
+        code: int = 0,
+        env: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> Done:
         """Run to the end; the exit code must be ``code``."""
-        done = self.finish(self.start(*words, env=env))
+        done = self.finish(self.start(*words, env=env, pass_fds=pass_fds))
         assert done.code == code, f"exit code {done.code}, not {code}\n{done.out}\n{done.err}"
         assert "Traceback" not in done.err
         return done
 
-    def start(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    def start(
+        self, *words: str, env: Mapping[str, str] | None = None, pass_fds: Sequence[int] = ()
+    ) -> subprocess.Popen[bytes]:
         """A running command; the TARGET options stand at its end, as in the documentation."""
         return subprocess.Popen(
             [sys.executable, "-m", "nginxws", *words, *self.target],
@@ -69,6 +77,7 @@ class Nginxws:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=self._environment() | dict(env or {}),
+            pass_fds=pass_fds,
         )
 
     @staticmethod

@@ -146,7 +146,8 @@ class NginxNode:
                 yield str(path.relative_to(self.prefix)), f"-> {path.readlink()}"
             elif path.is_file():
                 stat = path.stat()
-                text = f"{hashlib.sha256(path.read_bytes()).hexdigest()} {stat.st_mode:o} {stat.st_uid}:{stat.st_gid}"
+                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                text = f"{digest} {stat.st_mode:o} {stat.st_uid}:{stat.st_gid}"
                 yield str(path.relative_to(self.prefix)), text
 
     def revisions(self) -> list[str]:

@@ -1,0 +1,74 @@
+"""What planning asks of one server block, and what its routes lean on in http context. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from nginxws.config.anchors import Anchor, insertion_point
+from nginxws.config.blocks import BlockId, ManagedBlock
+from nginxws.config.matching import LocationKey, Locations
+from nginxws.config.servers import ServerBlock, inherited
+from nginxws.config.shared import BlockIndex
+from nginxws.config.splice import Splicer
+from nginxws.errors import InvalidInput
+from nginxws.render import Rendered
+
+MAPS = BlockId("map", "websocket")
+
+
+class Site:
+    """A server block and what planning asks of it, found out once however many routes it gets."""
+
+    def __init__(self, server: ServerBlock, splicer: Splicer, index: BlockIndex) -> None:
+        self.server = server
+        self.splicer = splicer
+        self.index = index
+        self.claimed: dict[LocationKey, str] = {}
+
+    @cached_property
+    def locations(self) -> Locations:
+        return Locations.of(self.server)
+
+    @cached_property
+    def anchor(self) -> Anchor:
+        return insertion_point(self.server, self.splicer.blocks)
+
+    @cached_property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Name and value of every ``proxy_set_header`` that a location here inherits."""
+        found = (one.directive.words for one in inherited(self.server, b"proxy_set_header"))
+        return tuple((_text(words[1]), _text(words[2])) for words in found if len(words) == 3)
+
+    @cached_property
+    def routes(self) -> dict[str, ManagedBlock]:
+        """Managed routes by path: those in the server block itself, and those in what it includes."""
+        server = self.server
+        included = (self.index.owner(one) for one in server.locations if one.file is not server.file)
+        own = (block for block in self.splicer.blocks if block.server is server.directive)
+        blocks = (*(block for block in included if block is not None), *own)
+        return {block.id.name: block for block in blocks if block.id.kind == "route"}
+
+    def claim(self, modifier: str, path: str, route: str) -> None:
+        """Note that a route of this plan takes a location. Raises InvalidInput when another has it."""
+        key = LocationKey("" if modifier == "^~" else modifier, path)
+        if key in self.claimed:
+            raise InvalidInput(
+                f"two wanted routes of {self.server.label} are the location {key}: "
+                f"{self.claimed[key]} and {route}",
+                hint="leave one of them out",
+            )
+        self.claimed[key] = route
+
+
+def shared_texts(rendered: Rendered) -> Iterator[tuple[BlockId, str]]:
+    """The blocks in http context that a rendered route leans on."""
+    if rendered.maps is not None:
+        yield MAPS, rendered.maps
+    if rendered.upstream is not None:
+        name, text = rendered.upstream
+        yield BlockId("upstream", name), text
+
+
+def _text(word: bytes) -> str:
+    return word.decode("utf-8", "surrogateescape")

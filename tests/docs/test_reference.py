@@ -1,0 +1,107 @@
+"""Nothing is undocumented: commands, options, variables, exit codes, template variables, JSON fields."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+from jinja2 import Environment, meta
+
+from nginxws import __version__
+from nginxws.deploy import Applied, NodeOutcome
+from nginxws.errors import ExitCode, NginxwsError
+from nginxws.nodes.probe_types import ProbeResult
+from nginxws.nodes.transaction import Committed
+from nginxws.plan import Change, NodePlan
+from nginxws.report.outcome import as_json
+
+TEMPLATES = Path(__file__).parents[2] / "templates"
+
+
+@pytest.fixture(scope="module")
+def generator(root: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("gen_reference", root / "tools" / "gen_reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_command_reference_is_current(generator: ModuleType, pages: dict[str, str]) -> None:
+    assert pages["docs/reference/cli.md"] == generator.page(), "run `make docs`"
+
+
+def test_every_command_has_a_section_and_a_place_in_the_readme(
+    commands: dict[str, click.Command], pages: dict[str, str]
+) -> None:
+    for name in commands:
+        assert f"\n## {name}\n" in pages["docs/reference/cli.md"]
+        assert f"nginxws {name}" in pages["README.md"]
+
+
+def test_every_option_and_its_variable_are_documented(
+    commands: dict[str, click.Command], pages: dict[str, str]
+) -> None:
+    sections = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", pages["docs/reference/cli.md"], re.M | re.S))
+    for name, command in commands.items():
+        options = [one for one in command.params if isinstance(one, click.Option)]
+        assert options
+        for option in options:
+            assert isinstance(option.envvar, str), f"{name} {option.name} has no environment variable"
+            assert option.help, f"{name} {option.name} has no help"
+            row = rf"\| `[^`]*{re.escape(option.opts[-1])}\b[^`]*` \| `{option.envvar}` \| \S"
+            assert re.search(row, sections[name]), f"{name} {option.opts}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/reference/exit-codes.md"])
+def test_every_exit_code_is_documented_and_no_other(page: str, pages: dict[str, str]) -> None:
+    rows = re.findall(r"^\| `?(\d+)`? \|", pages[page], re.M)
+    assert [int(row) for row in rows] == [code.value for code in ExitCode]
+
+
+def test_every_kind_of_error_is_documented(pages: dict[str, str]) -> None:
+    kinds = {NginxwsError}
+    while more := {sub for kind in kinds for sub in kind.__subclasses__()} - kinds:
+        kinds |= more
+    for kind in kinds:
+        row = rf"^\| `{kind.__name__}` \| {int(kind.code)} \|"
+        assert re.search(row, pages["docs/reference/exit-codes.md"], re.M), kind.__name__
+
+
+@pytest.mark.parametrize("template", sorted(TEMPLATES.glob("*.j2")), ids=lambda path: path.name)
+def test_every_template_variable_is_documented(template: Path, pages: dict[str, str]) -> None:
+    page = pages["docs/reference/template-variables.md"]
+    section = re.search(rf"^## {re.escape(template.name)}\n(.*?)(?=^## |\Z)", page, re.M | re.S)
+    assert section is not None
+    for name in meta.find_undeclared_variables(Environment().parse(template.read_text())):
+        assert f"`{name}`" in section[1]
+
+
+def test_every_field_of_a_result_is_documented(pages: dict[str, str]) -> None:
+    plan = NodePlan("lb1", (Change("add", "/ws/"),), ())
+    probe = ProbeResult(True, 101, None, "application", "live", None)
+    outcomes = [
+        NodeOutcome("lb1", plan, Applied(Committed(1), (("/ws/", probe),))),
+        NodeOutcome("lb2", error=NginxwsError("no")),
+    ]
+    fields = _fields(as_json(outcomes, ExitCode.ERROR)) - {"lb1", "lb2"}
+    assert len(fields) > 25
+    for field in fields:
+        assert f"`{field}`" in pages["docs/reference/json.md"], field
+
+
+def test_the_changelog_knows_this_version(pages: dict[str, str]) -> None:
+    assert re.search(rf"^## \[?{re.escape(__version__)}\b", pages["CHANGELOG.md"], re.M)
+
+
+def _fields(value: object) -> set[str]:
+    if isinstance(value, dict):
+        return set(value).union(*(_fields(inner) for inner in value.values()))
+    if isinstance(value, list):
+        return set().union(*(_fields(inner) for inner in value))
+    return set()

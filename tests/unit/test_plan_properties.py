@@ -1,0 +1,161 @@
+"""Whatever the configuration and whatever is put and dropped: not one foreign byte changes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nginxws.diff import unified
+from nginxws.errors import RouteConflict
+from nginxws.plan import Drop, FilePlan, NodePlan, Put, Wanted
+from nginxws.planner import make_plan
+from nginxws.route import Route
+from nginxws.snapshot import FileState, NginxInfo, Snapshot
+
+MAIN = "/n/nginx.conf"
+SITES = "/n/sites/a.conf"
+PATHS = ("/ws/", "/ws", "/live/chat/", "/a.b/")
+BACKENDS = (["10.0.0.5:8080"], ["10.0.0.5:1", "10.0.0.6:1 weight=2"], ["unix:/run/x.sock"])
+
+
+def snapshot(files: dict[str, bytes]) -> Snapshot:
+    states = tuple(FileState(path, path, data) for path, data in files.items())
+    return Snapshot("n", NginxInfo(conf=MAIN, main=MAIN), states)
+
+
+# White space and comments as people leave them: tabs, one line, CRLF is put in at the end.
+gaps = st.sampled_from([b"\n", b" ", b"\n    ", b"\n\t", b"\n\n  ", b" # caf\xe9 }\n", b"\n#x\n  "])
+statements = st.sampled_from(
+    [
+        b"root /srv;",
+        b"location / { root /srv; }",
+        b"location = /x { return 204; }",
+        b'location ~ \\.php$ {\n  return 200 "a;b}";\n}',
+        b"proxy_set_header X-A 'b c';",
+        b"if ($a) { return 403; }",
+        b"set $caf 'caf\xe9';",
+    ]
+)
+
+
+@st.composite
+def servers(draw: st.DrawFn, number: int) -> bytes:
+    text = b"server {"
+    listen = b"listen %d; server_name s%d.example;" % (80 + number, number)
+    for statement in [listen, *draw(st.lists(statements, max_size=4))]:
+        text += draw(gaps) + statement
+    return text + draw(gaps) + b"}"
+
+
+@st.composite
+def configurations(draw: st.DrawFn) -> dict[str, bytes]:
+    gap = st.shared(gaps, key="gap")
+    outer = draw(servers(0)) + draw(gap) + draw(servers(1))
+    main = b"events { }" + draw(gap) + b"http {" + draw(gaps) + b"include sites/*.conf;" + draw(gaps)
+    files = {MAIN: main + outer + draw(gaps) + b"}", SITES: draw(servers(2)) + draw(gaps)}
+    if draw(st.booleans()):
+        files[MAIN] += b"\n"
+    if draw(st.booleans()):
+        files = {path: data.replace(b"\n", b"\r\n") for path, data in files.items()}
+    return files
+
+
+wanted = st.builds(
+    lambda server, path, backends, slashless: Put(
+        Route.create(path, backends, slashless=slashless if path.endswith("/") else None),
+        server=f"s{server}.example",
+    ),
+    st.integers(0, 2),
+    st.sampled_from(PATHS),
+    st.sampled_from(BACKENDS),
+    st.sampled_from(["alias", "none"]),
+)
+unwanted = st.builds(
+    lambda server, path: Drop(path, server=f"s{server}.example"), st.integers(0, 2), st.sampled_from(PATHS)
+)
+
+
+def foreign(data: bytes) -> bytes:
+    """The bytes that aren't between marker lines: a reading of its own, made without nginxws."""
+    kept, inside = [], False
+    for line in data.split(b"\n"):
+        words = line.split()
+        marker = words[:2] == [b"#", b"nginxws:"]
+        if marker and words[2] == b"begin" and words[-1] == b"inline":
+            kept[-1:] = [kept[-1].removesuffix(b"\r") + b"<joined>"] if kept else []
+        inside = inside or (marker and words[2] == b"begin")
+        if not inside:
+            kept.append(line)
+        inside = inside and not (marker and words[2] == b"end")
+    return re.sub(rb"<joined>\n", b"", b"\n".join(kept))
+
+
+def apply(files: dict[str, bytes], plan: NodePlan) -> dict[str, bytes]:
+    assert {file.path: file.before for file in plan.files}.items() <= files.items()
+    return files | {file.path: file.after for file in plan.files}
+
+
+@settings(max_examples=60, deadline=None)
+@given(files=configurations(), steps=st.lists(wanted | unwanted, max_size=6))
+def test_any_puts_and_drops_leave_foreign_bytes_alone(files: dict[str, bytes], steps: list[Wanted]) -> None:
+    now = files
+    for step in steps:
+        try:
+            plan = make_plan(snapshot(now), [step])
+        except RouteConflict:  # such as an alias where another managed route is
+            continue
+        now = apply(now, plan)
+        assert {path: foreign(data) for path, data in now.items()} == files
+        again = make_plan(snapshot(now), [step])
+        assert again.files == ()
+        assert [change.action for change in again.changes] == ["unchanged"]
+    assert sum(data.count(b"begin map websocket") for data in now.values()) <= 1
+    names = re.findall(rb"begin upstream (\S+)", b"".join(now.values()))
+    assert len(names) == len(set(names))
+    drops = [Drop(path, server=f"s{server}.example") for path in PATHS for server in range(3)]
+    assert apply(now, make_plan(snapshot(now), drops)) == files
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(files=configurations(), first=wanted, then=wanted | unwanted)
+def test_patch_makes_of_the_diff_what_was_planned(
+    files: dict[str, bytes], first: Put, then: Wanted, tmp_path: Path, numbers: count[int]
+) -> None:
+    now = files
+    for step in (first, then):
+        try:
+            plan = make_plan(snapshot(now), [step])
+        except RouteConflict:
+            return
+        patched(tmp_path / str(next(numbers)), plan.files, plan.diff)
+        now = apply(now, plan)
+
+
+@pytest.fixture
+def numbers() -> count[int]:
+    return count()
+
+
+def patched(folder: Path, files: tuple[FilePlan, ...], diff: str) -> None:
+    """Hand the diff to patch(1), and compare what it makes of the files."""
+    for file in files:
+        target = folder / file.path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file.before)
+    if not diff:
+        assert not files
+        return
+    subprocess.run(
+        ["patch", "--binary", "-p1", "--quiet", "-d", str(folder)],
+        input=diff.encode("utf-8", "surrogateescape"),
+        check=True,
+    )
+    for file in files:
+        assert (folder / file.path.lstrip("/")).read_bytes() == file.after
+        assert unified(file.before, file.edits, file.path) in diff

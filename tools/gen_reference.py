@@ -1,0 +1,80 @@
+"""Writes docs/reference/cli.md from the commands (``make docs``); a test holds it to be current."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from nginxws.cli import COMMANDS, cli
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "cli.md"
+
+_HEAD = """\
+# Commands and options
+
+This page is generated from the commands (`make docs`); `nginxws COMMAND --help` says the same.
+
+Options stand after the command. Each has an environment variable, named beside it: the option on the
+command line wins. A flag's variable is `1` or `0`; an option that can be repeated takes words separated by
+blanks, `--header` and `--probe-header` take one `NAME=VALUE` a line. DURATION is `90`, `90s`, `5m`, `1h`
+or `1d`. What the exit codes mean stands in [exit-codes.md](exit-codes.md), what `--format json` prints in
+[json.md](json.md).
+
+`nginxws --version` prints the version; `-h` or `--help` explains any command.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [_HEAD, "\n".join(_contents())]
+    with click.Context(cli, info_name="nginxws") as root:
+        for name in COMMANDS:
+            command = cli.get_command(root, name)
+            assert command is not None
+            parts.append("\n".join(_section(command, name, root)))
+    return "\n".join(parts)
+
+
+def _contents() -> Iterator[str]:
+    yield "| command | what it does |"
+    yield "|---|---|"
+    for name, (_module, text) in COMMANDS.items():
+        yield f"| [`{name}`](#{name}) | {text} |"
+    yield ""
+
+
+def _section(command: click.Command, name: str, root: click.Context) -> Iterator[str]:
+    context = click.Context(command, info_name=name, parent=root)
+    yield f"## {name}"
+    yield ""
+    yield f"    {' '.join([context.command_path, *command.collect_usage_pieces(context)])}"
+    yield ""
+    for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
+        yield paragraph
+        yield ""
+    yield "| option | environment variable | what it does |"
+    yield "|---|---|---|"
+    for parameter in command.params:
+        record = parameter.get_help_record(context)
+        if isinstance(parameter, click.Option) and record is not None:
+            yield f"| `{_cell(record[0])}` | `{parameter.envvar}` | {_what(parameter)} |"
+    yield ""
+
+
+def _what(option: click.Option) -> str:
+    text = " ".join((option.help or "").split())
+    shown = option.show_default if isinstance(option.show_default, str) else option.default
+    if option.show_default and not option.is_flag:
+        text += f" [default: {shown}]"
+    return _cell(text).replace("<", "&lt;")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
