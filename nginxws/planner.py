@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
-from nginxws.config.blocks import BlockId, ManagedBlock, find_blocks
+from nginxws.config.blocks import BlockId, ManagedBlock
 from nginxws.config.document import parse
 from nginxws.config.proof import verify
 from nginxws.config.servers import ServerBlock, choose_server, named, spelling
@@ -259,9 +259,8 @@ class _Planner:
             raise SpliceError(
                 f"the change would break the file: {error.message}", file=path, line=error.line, hint=_BUG
             ) from error
-        verify(splicer.document, after, taken=splicer.taken)
         found: dict[BlockId, list[ManagedBlock]] = {}
-        for block in find_blocks(after):
+        for block in verify(splicer.document, after, taken=splicer.taken, known=splicer.blocks):
             found.setdefault(block.id, []).append(block)
         for block_id, body in self.written.get(path, ()):
             if not any(block.holds(body) for block in found.get(block_id, ())):

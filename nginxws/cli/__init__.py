@@ -44,7 +44,18 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with a code of the contract."""
+    _end_as_by_ctrl_c()
     sys.exit(run(arguments))
+
+
+def _end_as_by_ctrl_c() -> None:
+    """SIGTERM, and a terminal that goes away, end a command as Ctrl-C does: undone, exit code 130."""
+    import signal
+
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup stays nohup
+            signal.signal(number, signal.default_int_handler)
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -54,17 +65,8 @@ def run(arguments: list[str] | None = None) -> int:
     except (click.ClickException, NginxwsError) as error:
         return _show(error)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; nothing was changed", err=True)
+        click.echo("interrupted; what had begun on a node is undone there", err=True)
         return ExitCode.INTERRUPTED
-    except (BrokenPipeError, SystemExit) as error:
-        # click turns a broken pipe into SystemExit. The reader of our output went away (`| head`):
-        # not our failure, nothing more to say.
-        if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
-            raise
-        from nginxws.report.text import hush
-
-        hush()
-        return ExitCode.DONE
     return int(outcome) if isinstance(outcome, int) else ExitCode.DONE
 
 

@@ -87,6 +87,7 @@ class Change:
             self._ask(plan, None)
             files.write(plan.files)
         except NginxwsError as error:
+            error.node = None if error.file else path  # no node here, and the file's name once
             return self._finish([NodeOutcome(path, plan, error=error)])
         return self._finish([NodeOutcome(path, plan, written=True)])
 

@@ -6,11 +6,15 @@ Jinja2 cost a quarter of a second that they have no use for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, TextIO
 
 import click
+
+from nginxws.errors import ExitCode
 
 
 class LazyGroup(click.Group):
@@ -19,6 +23,14 @@ class LazyGroup(click.Group):
     def __init__(self, *args: Any, commands_in: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._table = commands_in
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _reader_may_leave():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _reader_may_leave():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self._table)
@@ -44,3 +56,34 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_module, text) in self._table.items()])
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """When the reader of our output goes away (`| head`) that isn't our failure: end quietly."""
+    try:
+        yield
+    except BrokenPipeError:
+        if not (_is_broken(sys.stdout) or _is_broken(sys.stderr)):
+            raise  # some other pipe
+        from nginxws.report.text import hush
+
+        hush()
+        raise click.exceptions.Exit(ExitCode.DONE) from None
+
+
+def _is_broken(stream: TextIO) -> bool:
+    """Whether nobody reads the stream any more: what was written stays in its buffer, or poll(2) says so."""
+    import select
+
+    try:
+        stream.flush()
+        if not hasattr(select, "poll"):
+            return False
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)  # errors and hang-ups are reported in any case
+        return bool(poll.poll(0))
+    except BrokenPipeError:
+        return True
+    except (OSError, ValueError):  # a stream without file descriptor, or closed
+        return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import attrgetter
 
-from nginxws.config.blocks import find_blocks
+from nginxws.config.blocks import ManagedBlock, find_blocks
 from nginxws.config.document import Document, Span, parse
 from nginxws.errors import ConfigError, ParseError, SpliceError
 
@@ -32,18 +32,27 @@ def cut(data: bytes, spans: Sequence[Span]) -> bytes:
     return b"".join(kept)
 
 
-def verify(before: Document, after: Document, *, taken: Sequence[Span] = ()) -> None:
+def verify(
+    before: Document,
+    after: Document,
+    *,
+    taken: Sequence[Span] = (),
+    known: Sequence[ManagedBlock] | None = None,
+) -> list[ManagedBlock]:
     """Prove that ``after`` is ``before`` with other managed blocks, the ``taken`` spans of ``before`` gone.
 
+    ``known`` are the blocks of ``before``, when they have been looked up already; those of ``after`` come back.
     Raises SpliceError when a foreign byte differs or the markers of ``after`` don't pair up, ConfigError when
     those of ``before`` don't.
     """
-    foreign = strip(before, taken)
+    ours = find_blocks(before) if known is None else known
+    foreign = cut(before.data, [*(block.span for block in ours), *taken])
     try:
-        kept = strip(after)
+        found = find_blocks(after)
     except ConfigError as error:
         message = f"the change would leave broken markers: {error.message}"
         raise SpliceError(message, hint=_BUG, file=before.name, line=error.line) from error
+    kept = cut(after.data, [block.span for block in found])
     if foreign != kept:
         size = min(len(foreign), len(kept))
         at = next((i for i in range(size) if foreign[i] != kept[i]), size)
@@ -51,6 +60,7 @@ def verify(before: Document, after: Document, *, taken: Sequence[Span] = ()) -> 
             f"the change would alter bytes that aren't ours, near {foreign[max(at - 30, 0) : at + 30]!r}"
         )
         raise SpliceError(message, hint=_BUG, file=before.name)
+    return found
 
 
 def verify_bytes(before: bytes, after: bytes, name: str, *, taken: Sequence[Span] = ()) -> None:

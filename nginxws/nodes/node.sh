@@ -743,10 +743,11 @@ wait_for_word() {
   reader=$!
   tick; until=$((NOW + CONFIRM_TIMEOUT))
   while [ ! -e "$word.end" ] && [ -z "$STOP" ] && [ "$NOW" -lt "$until" ]; do nap; tick; done
-  { kill "$reader" && wait "$reader"; } 2>/dev/null
-  exec 3<&-
   line=
-  { IFS= read -r line <"$word"; } 2>/dev/null
+  if [ -e "$word.end" ]; then { IFS= read -r line <"$word"; } 2>/dev/null; fi
+  # A milder signal is lost on a shell that has just been forked, and then we would wait for its word.
+  { kill -KILL "$reader" && wait "$reader"; } 2>/dev/null
+  exec 3<&-
   case $line in
     commit) commit ;;
     rollback*) restore probe "${line#rollback}" ;;
@@ -782,11 +783,17 @@ prune() {
   done
 }
 
-# Nothing live was touched yet: abandon CAUSE TEXT
+# Nothing live was touched yet: abandon CAUSE TEXT. What NGINX refused is kept for a look.
 abandon() {
+  if [ "$1" = test ]; then
+    rm -rf -- "$S/rejected"
+    mkdir -- "$S/rejected" 2>/dev/null && each_file keep_staged
+  fi
   sweep
   if [ -n "$STOP" ]; then emit_done failed signal "$STOP"; else emit_done failed "$1" "$2"; fi
 }
+
+keep_staged() { cp -- "$new" "$S/rejected/$n.after" 2>/dev/null; }
 
 # The same, when something may have been: undo CAUSE TEXT
 undo() { if [ -n "$STOP" ]; then restore signal "$STOP"; else restore "$1" "$2"; fi; }

@@ -143,15 +143,15 @@ def _failure(node: str, done: Done, state: _Run) -> NginxwsError:
         return RestoreFailed(
             f"{_CAUSES.get(done.code, done.code)}, but somebody edited a file since, so nothing was put back",
             node=node, detail=words,
-            hint="`nginxws recover --accept` keeps what is there; or copy the old text back, and `nginxws recover`",
+            hint="`nginxws recover --accept` keeps what is there; or copy the old text back, then recover",
         )  # fmt: skip
     if done.outcome == "broken":
         return RestoreFailed(
             f"{_CAUSES.get(done.code, done.code)}, and the restore failed",
             node=node, detail=words, hint="look at the node now; `nginxws recover` tries the restore again",
         )  # fmt: skip
-    if state.interrupted:
-        return Interrupted("interrupted; the node is as it was", node=node)
+    if state.interrupts.asked:
+        return Interrupted("interrupted; the node is as it was", node=node, detail=state.refused or None)
     if done.code == "probe":
         return Restored("the probe failed; the node is as it was", node=node, detail=state.refused or words)
     cause = _CAUSES.get(done.code, f"the transaction failed at {done.code}")
@@ -210,7 +210,7 @@ _CAUSES = {
 _HINTS = {
     "stage": "is the disk full or read-only, or does the login user need --sudo?",
     "checkpoint": "is the disk full? another place for the undo is --state-dir",
-    "activate": "is the file system read-only, or does the login user need --sudo?",
+    "activate": "is the file system full or read-only, or does the login user need --sudo?",
     "test": "the text it refused is kept in the state directory, below rejected/",
     "reload": "the words above are NGINX's own; the old configuration serves on",
 }

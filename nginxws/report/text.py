@@ -51,7 +51,7 @@ def show_diff(diff: str) -> None:
         sys.stdout.buffer.flush()
         return
     for line in diff.splitlines():
-        bold = line[:3] in ("---", "+++")
+        bold = True if line[:3] in ("---", "+++") else None
         click.secho(clean(line), fg=_DIFF_COLOURS.get(line[:1]), bold=bold, color=_colour())
 
 

@@ -14,6 +14,7 @@ from jinja2 import Environment, meta
 from nginxws import __version__
 from nginxws.deploy import Applied, NodeOutcome
 from nginxws.errors import ExitCode, NginxwsError
+from nginxws.nodes.homes import HOMES
 from nginxws.nodes.probe_types import ProbeResult
 from nginxws.nodes.transaction import Committed
 from nginxws.plan import Change, NodePlan
@@ -80,6 +81,11 @@ def test_every_template_variable_is_documented(template: Path, pages: dict[str, 
     assert section is not None
     for name in meta.find_undeclared_variables(Environment().parse(template.read_text())):
         assert f"`{name}`" in section[1]
+
+
+def test_every_home_is_documented_with_its_paths(pages: dict[str, str]) -> None:
+    rows = re.findall(r"^\| `(\w+)` \| .+? \| (\S+) \| (\S+) \|$", pages["docs/reference/homes.md"], re.M)
+    assert rows == [(home.name, home.conf or "found", home.binary or "found") for home in HOMES.values()]
 
 
 def test_every_field_of_a_result_is_documented(pages: dict[str, str]) -> None:

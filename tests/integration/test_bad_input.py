@@ -139,6 +139,23 @@ def test_two_servers_could_be_meant(make_node: MakeNode, over_ssh: OverSsh, back
     assert echoes(ports[1], host="two.example")
 
 
+def test_two_servers_have_the_route(make_node: MakeNode, over_ssh: OverSsh, backend: Backend) -> None:
+    names = ("one.example", "two.example")
+    node = make_node(site="".join(site_conf(0, name).replace(":0;", ":@PORT@;") for name in names))
+    nginxws, before = over_ssh(node), node.digests()
+    for name in names:
+        nginxws("add-route", "/ws/", backend.address, "--server", name)
+    assert echoes(node.port, host=names[0])
+    assert echoes(node.port, host=names[1])
+    wait_for(lambda: not any(node.workers().values()), "the end of the drained workers")
+    with node.untouched():
+        done = nginxws("remove-route", "/ws/", code=1)
+    assert "--server" in done.hint
+    for name in names:
+        nginxws("remove-route", "/ws/", "--server", name)
+    assert node.digests() == before
+
+
 @pytest.mark.parametrize(
     ("site", "words", "error"),
     [
@@ -229,6 +246,16 @@ def test_nginx_is_not_running(nginxws: Nginxws, node: NginxNode, backend: Backen
     assert node.lock_is_free()
 
 
+def test_pid_file_is_gone(nginxws: Nginxws, node: NginxNode, backend: Backend) -> None:
+    """The master is found by its title; the test that NGINX makes must not leave an empty pid file."""
+    pid = node.pid_file.read_text()
+    node.pid_file.unlink()
+    assert "live" in nginxws("add-route", "/ws/", backend.address).out
+    assert not node.pid_file.exists() or node.pid_file.read_text() == pid
+    node.pid_file.write_text(pid)
+    assert echoes(node.port)
+
+
 @BOTH
 def test_nginx_test_fails_before_us(node: NginxNode, nginxws: Nginxws, backend: Backend) -> None:
     (node.site.parent / "broken.conf").write_text("bogus_directive on;\n")
@@ -273,7 +300,7 @@ def test_port_taken_at_reload(node: NginxNode, nginxws: Nginxws, backend: Backen
         text = node.site.read_text()
         node.site.write_text(text.replace("    server_name", f"{taken}    server_name"))
         with node.untouched():
-            done = nginxws("add-route", "/ws/", backend.address, code=4)
+            done = nginxws("add-route", "/ws/", backend.address, "--reload-timeout", "5", code=4)
     assert "restored" in done.error
     assert re.search(r"bind\(\) to .* failed \(98: Address (already )?in use\)", done.err)
     assert done.hint

@@ -19,6 +19,7 @@ BOTH = pytest.mark.parametrize("binary", ["debian", "wheel"], indirect=True)
 
 MakeNode = Callable[..., NginxNode]
 OverSsh = Callable[[NginxNode], Nginxws]
+Here = OverSsh
 
 #: The file that the platform includes from its nginx.conf: the whole http{}, tabs and markers and all.
 PLATFORM = """######## HTTP SECTION PROTOTYPE ########
@@ -159,6 +160,12 @@ def test_platform_configuration(platform_node: NginxNode, over_ssh: OverSsh, bac
     assert platform_node.digests() == before
 
 
+@pytest.fixture
+def here(command: Nginxws) -> Here:
+    """The command line with a node on this machine as its TARGET: the node's work is the same."""
+    return lambda node: command.at("--node", "local", *node.options())
+
+
 def there_and_back(node: NginxNode, nginxws: Nginxws, backend: Backend) -> bytes:
     """Add a route, use it, remove it; everything is as before. The site file's bytes in between."""
     before = node.digests()
@@ -173,20 +180,28 @@ def there_and_back(node: NginxNode, nginxws: Nginxws, backend: Backend) -> bytes
     return between
 
 
-def test_crlf_file_stays_so(make_node: MakeNode, over_ssh: OverSsh, backend: Backend) -> None:
+def test_crlf_file_stays_so(make_node: MakeNode, here: Here, backend: Backend) -> None:
     node = make_node(site="\r\n".join(site_conf(0).replace(":0;", ":@PORT@;").split("\n")))
-    text = there_and_back(node, over_ssh(node), backend)
+    text = there_and_back(node, here(node), backend)
     assert b"# nginxws: begin route /ws/" in text
     assert text.count(b"\n") == text.count(b"\r\n")
 
 
+def test_whole_server_on_one_line(make_node: MakeNode, here: Here, backend: Backend) -> None:
+    node = make_node(site="server { listen 127.0.0.1:@PORT@; location / { root html; } } # the end")
+    text = there_and_back(node, here(node), backend)
+    assert text.startswith(b"# nginxws: begin map websocket ")
+    assert b"# nginxws: begin route /ws/ " in text
+    assert text.endswith(b"location / { root html; } } # the end")
+
+
 def test_no_final_newline_and_bytes_that_are_not_utf8(
-    make_node: MakeNode, over_ssh: OverSsh, backend: Backend
+    make_node: MakeNode, here: Here, backend: Backend
 ) -> None:
     node = make_node(start=False)
     node.site.write_bytes(node.site.read_bytes().replace(b"# The site.", b"# caf\xe9").rstrip(b"\n"))
     node.start()
-    assert b"# caf\xe9" in there_and_back(node, over_ssh(node), backend)
+    assert b"# caf\xe9" in there_and_back(node, here(node), backend)
 
 
 def test_name_with_spaces_and_letters_outside_ascii(
@@ -223,10 +238,10 @@ def test_mode_and_owner_are_kept(node: NginxNode, nginxws: Nginxws, backend: Bac
     assert (stat.st_uid, stat.st_gid, stat.st_mode & 0o7777) == (1234, 2345, 0o640)
 
 
-def test_hard_link_stays_one(node: NginxNode, nginxws: Nginxws, backend: Backend) -> None:
+def test_hard_link_stays_one(node: NginxNode, here: Here, backend: Backend) -> None:
     other = node.prefix / "the-same-file"
     other.hardlink_to(node.site)
-    there_and_back(node, nginxws, backend)
+    there_and_back(node, here(node), backend)
     assert other.samefile(node.site)
 
 
@@ -243,9 +258,7 @@ def bind_mounted(source: Path, target: Path) -> Iterator[None]:
 
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
-def test_bind_mounted_file_is_edited_in_place(
-    make_node: MakeNode, over_ssh: OverSsh, backend: Backend
-) -> None:
+def test_bind_mounted_file_is_edited_in_place(make_node: MakeNode, here: Here, backend: Backend) -> None:
     """As a container's configuration: a rename over the file is impossible."""
     node = make_node(start=False)
     outside = node.prefix / "outside.conf"
@@ -253,7 +266,7 @@ def test_bind_mounted_file_is_edited_in_place(
     with bind_mounted(outside, node.site):
         node.start()
         inode = outside.stat().st_ino
-        there_and_back(node, over_ssh(node), backend)
+        there_and_back(node, here(node), backend)
         assert outside.stat().st_ino == inode
         node.stop()
 

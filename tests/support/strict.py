@@ -13,7 +13,7 @@ def _refuse(report: pytest.TestReport | pytest.CollectReport) -> None:
         return
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     report.outcome = "failed"
-    report.longrepr = f"{report.nodeid}: a strict run skips nothing: {reason}"
+    report.longrepr = f"a strict run skips nothing: {reason}"
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

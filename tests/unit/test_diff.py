@@ -80,7 +80,7 @@ def test_a_large_change_isnt_searched_for_unchanged_lines() -> None:
     before = b"".join(b"%d\n" % number for number in range(500))
     after = b"".join(b"%d;\n" % number for number in range(500))
     diff = show(before, Edit(0, len(before), after))
-    assert diff.count("\n-") == diff.count("\n+") - 1 == 500 - 0
+    assert diff.count("\n-") == diff.count("\n+") - 1 == 500
 
 
 def test_many_edits_take_time_in_proportion() -> None:
@@ -136,7 +136,7 @@ def test_patch_makes_the_new_text_of_the_old(
 
 @settings(deadline=None)
 @given(
-    lines=st.lists(st.sampled_from([b"a\n", b"b\n", b"c\n"]), max_size=20),
+    lines=st.lists(st.integers(0, 99).map(b"%d\n".__mod__), max_size=20, unique=True),
     at=st.integers(0, 20),
     new=st.lists(st.sampled_from([b"x\n", b"y\n"]), min_size=1, max_size=4),
 )

@@ -25,7 +25,8 @@ PASS = "proxy_pass http://10.0.0.5:8080;"
     "inside",
     [
         PASS,
-        f"{PASS} proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;",
+        f"{PASS} proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade;",
+        f"{PASS} proxy_set_header Connection upgrade;",
         f'{PASS} proxy_set_header CONNECTION "Upgrade"; proxy_set_header upgrade "websocket";',
         f"{PASS} proxy_set_header Connection $connection_upgrade;",
         f"{PASS} proxy_set_header host $host; proxy_set_header 'X-Real-IP' $remote_addr;",

@@ -56,7 +56,7 @@ def test_managed_drifted_and_hand_written() -> None:
 
 
 def test_the_whole_of_one() -> None:
-    text = "http {\nserver {\nlocation ~ ^/w { proxy_pass http://u/x; proxy_set_header upgrade $http_upgrade; } } }"
+    text = f"http {{\nserver {{\nlocation ~ ^/w {{ proxy_pass http://u/x; {UPGRADE.lower()} }} }} }}"
     assert routes(tree(text)) == [
         ListedRoute("^/w", "~", ("http://u/x",), "hand-written", ":80 (/n.conf:2)", MAIN, 3)
     ]

@@ -16,8 +16,8 @@ TEXT = b"http { server { location / { } } }\n"
 
 def plan() -> NodePlan:
     now = Snapshot("lb1", NginxInfo(conf=MAIN, main=MAIN), (FileState(MAIN, MAIN, TEXT),))
-    wanted = [Put(Route.create("/ws/", ["10.0.0.5:8080"], preset="plain")), Drop("/x/")]
-    return make_plan(now, wanted)
+    route = Route.create("/ws/", ["10.0.0.5:8080"], preset="plain")
+    return make_plan(now, [Put(route), Drop("/x/")])
 
 
 def test_the_json_form() -> None:

@@ -83,7 +83,8 @@ unwanted = st.builds(
 
 def foreign(data: bytes) -> bytes:
     """The bytes that aren't between marker lines: a reading of its own, made without nginxws."""
-    kept, inside = [], False
+    kept: list[bytes] = []
+    inside = False
     for line in data.split(b"\n"):
         words = line.split()
         marker = words[:2] == [b"#", b"nginxws:"]

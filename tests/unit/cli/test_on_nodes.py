@@ -1,0 +1,165 @@
+"""Commands on nodes, with the nodes played by functions: which calls are made, what is shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import pytest
+
+from nginxws.cli.targets import ChangeTimes, TargetOptions
+from nginxws.errors import ConnectionFailed, LockedError, NginxwsError
+from nginxws.nodes.options import NodeOptions
+from nginxws.nodes.transaction import Recovered
+from nginxws.snapshot import FileState, NginxInfo, Snapshot
+
+Run = Callable[..., Any]
+T = TypeVar("T")
+MAIN = "/n.conf"
+SITE = b"""http { server {
+location /hand { proxy_pass http://h:1; proxy_set_header Upgrade $http_upgrade; }
+location = /h { proxy_pass http://h:12345; proxy_set_header Upgrade $http_upgrade; }
+} }
+"""
+
+
+@dataclass
+class Link:
+    name: str
+    options: NodeOptions = field(default_factory=NodeOptions)
+    is_remote: bool = False
+
+    def session(self) -> str:
+        return f"session of {self.name}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+
+@dataclass
+class World:
+    """What the commands are told of the nodes, and what they said."""
+
+    snapshots: dict[str, Snapshot | NginxwsError] = field(default_factory=dict)
+    recovered: Recovered | NginxwsError = field(default_factory=lambda: Recovered(False))
+    holder: str | NginxwsError = ""
+    targets: list[TargetOptions] = field(default_factory=list)
+    times: list[ChangeTimes] = field(default_factory=list)
+    forced: list[bool] = field(default_factory=list)
+
+    def open_links(self, target: TargetOptions, times: ChangeTimes | None = None) -> list[Link]:
+        self.targets.append(target)
+        self.times.append(times or ChangeTimes())
+        return [Link(name) for name in target.nodes]
+
+    def read_node(self, link: Link, on_step: Callable[[str, str], None]) -> Snapshot:
+        on_step("connect", "")
+        return said(self.snapshots[link.name])
+
+    def recover_node(self, _link: Link) -> Recovered:
+        return said(self.recovered)
+
+    def unlock(self, _session: str, _options: NodeOptions, *, force: bool) -> str:
+        self.forced.append(force)
+        return said(self.holder)
+
+
+def said(answer: T | NginxwsError) -> T:
+    if isinstance(answer, NginxwsError):
+        raise answer
+    return answer
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World()
+    monkeypatch.setattr("nginxws.cli.targets.open_links", made.open_links)
+    monkeypatch.setattr("nginxws.cli.running.open_links", made.open_links)
+    monkeypatch.setattr("nginxws.nodes.reading.read_node", made.read_node)
+    monkeypatch.setattr("nginxws.nodes.reading.recover_node", made.recover_node)
+    monkeypatch.setattr("nginxws.nodes.transaction.unlock", made.unlock)
+    made.snapshots["lb1"] = Snapshot("lb1", NginxInfo(conf=MAIN, main=MAIN), (FileState(MAIN, MAIN, SITE),))
+    made.snapshots["lb2"] = ConnectionFailed("no route to host", hint="is it up?")
+    return made
+
+
+def test_list_routes(nginxws: Run, world: World) -> None:
+    ran = nginxws("list-routes", "--node", "lb1", "--node", "lb2")
+    assert ran.code == 6
+    assert ran.out == (
+        "lb1: /hand  http://h:1      hand-written  /n.conf:2  in :80\n"
+        "lb1: = /h   http://h:12345  hand-written  /n.conf:3  in :80\n"
+    )
+    assert ran.err == "error: lb2: no route to host\nhint: is it up?\n"
+    as_json = json.loads(nginxws("list-routes", "--node", "lb1", "--node", "lb2", "--format", "json").out)
+    assert as_json["rc"] == 6
+    assert [route["path"] for route in as_json["nodes"]["lb1"]["routes"]] == ["/hand", "/h"]
+    assert as_json["nodes"]["lb2"]["error"]["kind"] == "ConnectionFailed"
+
+
+def test_the_environment_names_nodes(nginxws: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NGINXWS_NODE", "lb1 lb2\n")
+    monkeypatch.setenv("NGINXWS_SUDO", "true")
+    monkeypatch.setenv("NGINXWS_SSH_TIMEOUT", "2m")
+    nginxws("list-routes")
+    (target,) = world.targets
+    assert (target.nodes, target.sudo, target.ssh_timeout) == (("lb1", "lb2"), True, 120)
+    nginxws("list-routes", "--no-sudo", "--node", "lb1")
+    assert (world.targets[1].nodes, world.targets[1].sudo) == (("lb1",), False)
+
+
+def test_a_dry_run_on_nodes(nginxws: Run, world: World) -> None:
+    ran = nginxws(
+        "remove-route", "/ws/", "--node", "lb1", "--dry-run", "-v", "--message", "why",
+        "--lock-timeout", "1s", "--reload-timeout", "2s", "--confirm-timeout", "3s",
+        "--reload-command", "reload",
+        "--nginx-conf", "/x", "--nginx-bin", "/y", "--home", "debian", "--state-dir", "/z",
+        "--accept-new-host-keys", "--ask-sudo-password", "--sudo-password-fd", "3",
+    )  # fmt: skip
+    assert (ran.code, ran.out) == (0, "lb1: /ws/: nothing to do\n")
+    assert "lb1: connecting\n" in ran.err
+    assert world.times == [ChangeTimes("reload", "why", 1, 2, 3)]
+    assert world.targets == [
+        TargetOptions(("lb1",), None, True, None, False, True, 3, "/x", "/y", "debian", "/z")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "text", "changed"),
+    [
+        (Recovered(False), "nothing to recover", False),
+        (Recovered(True, "killed", "0" * 16, 4), "undone: killed; the newest revision is 4", True),
+    ],
+)
+def test_recover(nginxws: Run, world: World, found: Recovered, text: str, changed: bool) -> None:
+    world.recovered = found
+    ran = nginxws("recover", "--node", "lb1", "--lock-timeout", "5s", "--reload-command", "again")
+    assert (ran.code, ran.out) == (0, f"lb1: {text}\n")
+    assert (world.times[0].lock_timeout, world.times[0].reload_command) == (5, "again")
+    assert nginxws("recover", "--node", "lb1", "-q").out == ""
+    result = json.loads(nginxws("recover", "--node", "lb1", "--format", "json").out)
+    assert result == {
+        "format_version": "1.0",
+        "rc": 0,
+        "nodes": {"lb1": {"changed": changed, "text": text, "revision": found.last_revision, "error": None}},
+    }
+
+
+def test_unlock(nginxws: Run, world: World) -> None:
+    assert nginxws("unlock", "--node", "lb1").out == "lb1: not locked\n"
+    world.holder = "pid 12\nwho op@desk"
+    assert nginxws("unlock", "--node", "lb1", "--force").out == "lb1: freed: pid 12, who op@desk\n"
+    assert world.forced == [False, True]
+    world.holder = LockedError("locked by op@desk", hint="use --force")
+    ran = nginxws("unlock", "--node", "lb1", "--format", "json")
+    assert ran.code == 7
+    assert ran.err == "error: lb1: locked by op@desk\nhint: use --force\n"
+    assert json.loads(ran.out)["nodes"]["lb1"]["error"]["code"] == 7

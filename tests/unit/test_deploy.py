@@ -1,0 +1,249 @@
+"""Carrying a plan out: what is probed, when it is kept, and what the error says; the node is played."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from nginxws import deploy
+from nginxws.deploy import NodeOutcome, apply, check_plan, worst
+from nginxws.errors import (
+    ConfigError,
+    ConnectionFailed,
+    ExitCode,
+    Interrupted,
+    LockedError,
+    NginxwsError,
+    Restored,
+    RestoreFailed,
+    StaleError,
+)
+from nginxws.nodes.options import NodeOptions, ProbePolicy
+from nginxws.nodes.probe_types import ProbeRequest, ProbeResult
+from nginxws.nodes.transaction import Committed, Recovered
+from nginxws.plan import FilePlan, NodePlan, ProbePoint
+from nginxws.snapshot import NginxInfo, Snapshot
+
+POINT = ProbePoint("/ws/", "/ws/", "a.example:8080", "127.0.0.1", 8080, proxy_protocol=True)
+PLAN = NodePlan("lb1", (), (), (POINT, replace(POINT, route="/b/", path="/b/")))
+GOOD = ProbeResult(True, 101, None, "application", "opened", None)
+BAD = ProbeResult(False, 502, None, "nginx", "NGINX answered 502", "is it up?", detail="Bad Gateway")
+
+
+@dataclass
+class Link:
+    name: str = "lb1"
+    options: NodeOptions = field(default_factory=lambda: NodeOptions(confirm_timeout=0, reload_timeout=0))
+    ended: int = 0
+    reconnected: int = 0
+    dialled: list[tuple[str, int]] = field(default_factory=list)
+
+    def session(self) -> str:
+        return "session"
+
+    def end_session(self) -> None:
+        self.ended += 1
+
+    def reconnect(self) -> None:
+        self.reconnected += 1
+
+    def dial(self, host: str, port: int, timeout: float) -> None:
+        self.dialled.append((host, port))
+
+
+@dataclass
+class Node:
+    """Plays the transaction and the probes."""
+
+    results: list[ProbeResult]
+    requests: list[ProbeRequest] = field(default_factory=list)
+    error: NginxwsError | None = None
+    link: Link = field(default_factory=Link)
+
+    def run(
+        self, _s: Any, _p: Any, _o: Any, _id: str, _on_step: Any, decide: Callable[[], str | None]
+    ) -> Committed:
+        if self.error is not None:
+            raise self.error
+        reason = decide()
+        if reason is not None:
+            raise Restored("the probe failed", node="lb1", detail=reason)
+        return Committed(3)
+
+    def probe(self, dial: Callable[[], Any], request: ProbeRequest, _deadline: float) -> ProbeResult:
+        dial()
+        self.requests.append(request)
+        return self.results.pop(0)
+
+    def apply(self, plan: NodePlan = PLAN, **policy: Any) -> deploy.Applied:
+        link: Any = self.link
+        return apply(link, plan, ProbePolicy(**policy), lambda *_: None)
+
+
+@pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch) -> Node:
+    made = Node([GOOD, GOOD])
+    monkeypatch.setattr("nginxws.nodes.transaction.run", made.run)
+    monkeypatch.setattr("nginxws.nodes.transaction.new_id", lambda: "id")
+    monkeypatch.setattr(deploy, "probe_until", made.probe)
+    return made
+
+
+def test_every_route_is_probed_at_its_listener(node: Node) -> None:
+    applied = node.apply()
+    assert applied.probes == (("/ws/", GOOD), ("/b/", GOOD))
+    assert applied.committed.revision == 3
+    assert node.link.dialled == [("127.0.0.1", 8080)] * 2
+    assert node.link.ended == 1
+    first = node.requests[0]
+    assert (first.path, first.host, first.proxy_protocol, first.verify_tls) == (
+        "/ws/",
+        "a.example:8080",
+        True,
+        False,
+    )
+    assert first.listener == "127.0.0.1:8080 of the node"
+
+
+def test_what_the_user_says_of_the_probe(node: Node) -> None:
+    node.apply(path="/other?x", host="b.example", headers=(("Origin", "x"),), expect=401, timeout=2.0)
+    first = node.requests[0]
+    assert (first.path, first.host, first.expect, first.timeout) == ("/other?x", "b.example", 401, 2.0)
+    assert first.headers == (("Origin", "x"),)
+
+
+def test_a_failed_proof_is_told_in_its_own_words(node: Node) -> None:
+    node.results = [BAD]
+    with pytest.raises(Restored, match="did not prove itself: NGINX answered 502") as caught:
+        node.apply()
+    assert (caught.value.hint, caught.value.detail, caught.value.node) == ("is it up?", "Bad Gateway", "lb1")
+    assert len(node.requests) == 1
+    assert node.link.ended == 1
+
+
+def test_warn_keeps_the_change(node: Node) -> None:
+    node.results = [BAD, GOOD]
+    assert node.apply(mode="warn").probes == (("/ws/", BAD), ("/b/", GOOD))
+
+
+def test_off_probes_nothing(node: Node) -> None:
+    assert node.apply(mode="off").probes == ()
+    assert node.requests == []
+
+
+def test_a_restore_for_another_reason_is_left_as_it_is(node: Node) -> None:
+    node.error = Restored("NGINX refuses it")
+    with pytest.raises(Restored, match="NGINX refuses it"):
+        node.apply()
+
+
+@pytest.mark.parametrize("host", ["a.example", None])
+def test_a_route_that_cant_be_probed(node: Node, host: str | None) -> None:
+    plan = replace(PLAN, probes=(replace(POINT, host=host, problem="no way"),))
+    with pytest.raises(Restored, match="no way") as caught:
+        node.apply(plan)
+    assert ("--probe-host" in str(caught.value.hint)) == (host is None)
+    assert "--probe-url" in str(caught.value.hint)
+    assert node.requests == []
+
+
+def test_a_host_of_the_user_solves_a_missing_name(node: Node) -> None:
+    node.apply(replace(PLAN, probes=(replace(POINT, host=None, problem="no name"),)), host="b.example")
+    assert node.requests[0].host == "b.example"
+    with pytest.raises(Restored, match="no port"):
+        node.apply(replace(PLAN, probes=(replace(POINT, problem="no port"),)), host="b.example")
+
+
+def test_a_proof_from_outside(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nginxws.nodes.streams.dial_tcp", lambda host, port, timeout: None)
+    node.apply(url="wss://a.example/live/")
+    first = node.requests[0]
+    assert (first.path, first.host, first.tls, first.verify_tls) == ("/live/", "a.example", True, True)
+    assert first.option("header") == "--probe-header"
+    assert node.link.dialled == []
+
+
+@pytest.mark.parametrize(("last", "kept"), [("id", True), ("another", False)])
+def test_a_connection_that_broke(node: Node, monkeypatch: pytest.MonkeyPatch, last: str, kept: bool) -> None:
+    node.error = ConnectionFailed("cut")
+    monkeypatch.setattr("nginxws.nodes.transaction.recover", lambda *_: Recovered(False, "", last, 9))
+    if kept:
+        assert node.apply().committed.revision == 9
+    else:
+        with pytest.raises(Restored, match="the connection broke"):
+            node.apply()
+    assert node.link.reconnected == 1
+
+
+def test_a_node_that_stays_away(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> Recovered:
+        raise LockedError("still at it")
+
+    waited: list[float] = []
+    node.link.options = NodeOptions(confirm_timeout=2, reload_timeout=0)
+    node.error = ConnectionFailed("cut")
+    monkeypatch.setattr("nginxws.nodes.transaction.recover", away)
+    monkeypatch.setattr("time.sleep", waited.append)
+    monkeypatch.setattr("time.monotonic", lambda: float(len(waited)))
+    with pytest.raises(ConnectionFailed, match="can't be reached again") as caught:
+        node.apply()
+    assert "nginxws recover" in str(caught.value.hint)
+    assert len(waited) == 3
+
+
+def plan_of(before: bytes, after: bytes) -> NodePlan:
+    return NodePlan("lb1", (), (FilePlan("/n.conf", "/n.conf", before, after, ()),), contexts={})
+
+
+NOW = Snapshot("lb1", NginxInfo(conf="/n.conf", main="/n.conf"), ())
+
+
+def test_errors_that_the_change_would_bring_in() -> None:
+    good, bad = b"events { }\n", b"events { }\nhttp { server { listen; root; } }\n"
+    check_plan(NOW, plan_of(good, good + b"# x\n"))
+    check_plan(NOW, plan_of(bad, bad + b"# x\n"))
+    with pytest.raises(ConfigError, match="would bring in an error") as caught:
+        check_plan(NOW, plan_of(good, bad))
+    assert (caught.value.node, caught.value.file, caught.value.line) == ("lb1", "/n.conf", 2)
+    assert "root" in str(caught.value.detail)
+    with pytest.raises(ConfigError) as alone:
+        check_plan(NOW, plan_of(good, b"events { }\nhttp { root; }\n"))
+    assert alone.value.detail is None
+
+
+def test_a_configuration_that_fails_already() -> None:
+    plan = plan_of(b"", b"# x\n")
+    with pytest.raises(ConfigError, match="before this command") as caught:
+        check_plan(replace(NOW, test_failure="nginx: [emerg] unknown directive"), plan)
+    assert caught.value.detail == "nginx: [emerg] unknown directive"
+    check_plan(replace(NOW, test_failure="open() failed (13: Permission denied)"), plan)
+
+
+@pytest.mark.parametrize(
+    ("errors", "code"),
+    [
+        ([], 0),
+        ([None, None], 0),
+        ([None, ConfigError("x")], 1),
+        ([ConfigError("x"), LockedError("x")], 7),
+        ([StaleError("x"), ConnectionFailed("x")], 6),
+        ([Restored("x"), ConnectionFailed("x")], 4),
+        ([Restored("x"), Interrupted("x")], 130),
+        ([RestoreFailed("x"), Interrupted("x"), None], 5),
+    ],
+)
+def test_the_worst_of_several(errors: list[NginxwsError | None], code: int) -> None:
+    assert worst(NodeOutcome("n", error=error) for error in errors) == ExitCode(code)
+
+
+def test_every_exit_code_has_its_rank() -> None:
+    assert set(deploy._URGENCY) == set(ExitCode)
+
+
+def test_done() -> None:
+    assert not NodeOutcome("n").done
+    assert NodeOutcome("n", written=True).done
+    assert NodeOutcome("n", applied=deploy.Applied(Committed(1))).done
