@@ -162,7 +162,7 @@ def worst(outcomes: Iterable[NodeOutcome]) -> ExitCode:
 
 
 def check_plan(now: Snapshot, plan: NodePlan) -> None:
-    """Raise ConfigError when NGINX refuses already what is there, or for errors that the plan would bring in."""
+    """Raise ConfigError when NGINX refuses what is there already, or for errors the plan would bring in."""
     _refuse_broken(now)
     before = {file.path: file.before for file in plan.files}
     after = {file.path: file.after for file in plan.files}
@@ -187,7 +187,7 @@ def _refuse_broken(now: Snapshot) -> None:
     words = now.test_failure
     if words is not None and "ermission denied" not in words:
         raise ConfigError(
-            "NGINX's own test of the configuration fails, and did so before this command; nothing was changed",
+            "NGINX's own test of the configuration fails, as it did before this command; nothing was changed",
             node=now.node,
             detail=words,
             hint=f"correct what it says first; `{now.nginx.binary} -t -c {now.nginx.conf}` on the node tells",

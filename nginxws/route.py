@@ -232,7 +232,7 @@ def _check_tls(route: Route) -> None:
     if route.tls_ca and not route.server_name:
         raise InvalidInput(
             "the backends' certificates can't be verified without a name to look for",
-            hint="give the name in the certificates as TLS name, or one DNS name as backend",
+            hint="name it with --backend-tls-name, or use one DNS name as backend",
         )
 
 

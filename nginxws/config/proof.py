@@ -41,7 +41,7 @@ def verify(
 ) -> list[ManagedBlock]:
     """Prove that ``after`` is ``before`` with other managed blocks, the ``taken`` spans of ``before`` gone.
 
-    ``known`` are the blocks of ``before``, when they have been looked up already; those of ``after`` come back.
+    ``known`` are the blocks of ``before``, when they were looked up already; those of ``after`` come back.
     Raises SpliceError when a foreign byte differs or the markers of ``after`` don't pair up, ConfigError when
     those of ``before`` don't.
     """

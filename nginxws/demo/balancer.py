@@ -28,7 +28,7 @@ START_TIMEOUT: Final = 10.0  # seconds
 STOP_TIMEOUT: Final = 5.0  # seconds
 BIND_ATTEMPTS: Final = 5  # somebody may take a free port between our look and NGINX's bind
 
-_PORT_TAKEN: Final = "Address already in use"  # strerror(EADDRINUSE), as NGINX quotes it
+_PORT_TAKEN: Final = re.compile("Address (?:already )?in use")  # strerror(EADDRINUSE) of glibc and musl
 _CHATTER: Final = re.compile(r"\[(?:debug|info|notice)\]")
 _TEMPORARY: Final = {  # folder: the module that uses it, None when it is always there
     "client_body": None,
@@ -122,12 +122,12 @@ async def running(binary: Binary, root: Path, application: str, port: int = 0) -
         finally:
             # Fast shutdown: a graceful one (QUIT) would wait for every open WebSocket.
             await end(balancer.process, signal.SIGTERM, STOP_TIMEOUT)
-        if _PORT_TAKEN not in words or port or attempt == BIND_ATTEMPTS:
+        if not _PORT_TAKEN.search(words) or port or attempt == BIND_ATTEMPTS:
             raise _start_error(chosen, words)
 
 
 def _start_error(port: int, words: str) -> NginxwsError:
-    taken = _PORT_TAKEN in words
+    taken = _PORT_TAKEN.search(words) is not None
     return NginxwsError(
         f"NGINX can't listen on {HOST}:{port}: the port is taken" if taken else "NGINX didn't start",
         hint="choose another --port, or leave it out" if taken else "its own words stand above",
@@ -154,7 +154,7 @@ async def _not_ready(balancer: Balancer) -> str | None:
     deadline = asyncio.get_running_loop().time() + START_TIMEOUT
     startup = balancer.root / "logs" / "startup.log"
     while balancer.process.returncode is None and asyncio.get_running_loop().time() < deadline:
-        if _PORT_TAKEN in startup.read_text(errors="replace"):  # NGINX goes on trying for seconds
+        if _PORT_TAKEN.search(startup.read_text(errors="replace")):  # NGINX goes on trying for seconds
             break
         if await http_status(HOST, balancer.port, HEALTH_PATH, timeout=0.5) == HTTPStatus.OK:
             return None
