@@ -176,7 +176,7 @@ class Session:
             if exc.code == _PROHIBITED:
                 raise self._failed(
                     f"the SSH server forbids connections to {place}",
-                    "allow it there (AllowTcpForwarding, PermitOpen in sshd_config), or probe from here with --probe-url",
+                    "allow it in its sshd_config (AllowTcpForwarding, PermitOpen), or prove with --probe-url",
                 ) from exc
             what = "can't connect to" if exc.code == _CONNECT_FAILED else "can't open a channel to"
             hint = f"is anything listening on {place}, seen from there?"
