@@ -61,14 +61,21 @@ class Change:
     policy: ProbePolicy = field(default_factory=ProbePolicy)
 
     def on_nodes(self, readings: Sequence[tuple[NodeLink, Reading]], progress: Progress) -> int:
-        """Carry the change out on each node, which is being read already; returns the exit code."""
+        """Carry the change out on each node, which is being read already; returns the exit code.
+
+        What fails on one node is not tried on the next; a dry run asks them all.
+        """
         warm_up()
         outcomes: list[NodeOutcome] = []
+        stopped = False
         for link, reading in readings:
             with link:
+                if stopped:
+                    outcomes.append(NodeOutcome(link.name, error=_not_tried(link.name)))
+                    continue
                 outcomes.append(self._on_node(link, reading.result, progress))
-            if isinstance(outcomes[-1].error, Interrupted):
-                break  # Ctrl-C means the whole command
+            error = outcomes[-1].error
+            stopped = isinstance(error, Interrupted) or (error is not None and not self.settings.dry_run)
         progress.pause()
         return self._finish(outcomes)
 
@@ -143,6 +150,12 @@ class Change:
         except BrokenPipeError:
             hush()  # what became of the nodes is in the exit code, whoever reads the report
         return code
+
+
+def _not_tried(node: str) -> NginxwsError:
+    return NginxwsError(
+        "not tried: an earlier node failed", node=node, hint="run the command again when that one is well"
+    )
 
 
 def _interrupted(node: str) -> Interrupted:

@@ -151,19 +151,16 @@ class Session:
         self._process.kill()
 
     def _greet(self, silence: float) -> None:
-        want = f"1 {{}} {self._nonce}"
-        seen = 0
-        while True:
+        seen, announced = 0, False
+        while seen <= MAX_NOISE:
             line = self._take_line(MAX_NOISE, silence)
-            seen += len(line)
+            if announced and re.fullmatch(rb"1 [0-9]+ " + self._nonce.encode(), line):
+                self._greeted = True
+                return
             # What a profile prints may lack its line end, so the greeting need not begin a line.
-            if _HELLO.search(line):
-                words = self._take_line(256, silence).decode("ascii", "replace").split()
-                if len(words) == 3 and want.format(words[1]) == " ".join(words):
-                    self._greeted = True
-                    return
-            if seen > MAX_NOISE:
-                raise self._nonsense("the login shell doesn't stop printing")
+            announced = _HELLO.search(line) is not None
+            seen += len(line) + 1
+        raise self._nonsense("the login shell doesn't stop printing")
 
     def _take_line(self, limit: int, silence: float) -> bytes:
         end = self._line_end(limit, silence)

@@ -38,12 +38,18 @@ def as_json(outcomes: Sequence[NodeOutcome], code: ExitCode) -> dict[str, Any]:
     errors = [str(outcome.error) for outcome in outcomes if outcome.error is not None]
     return {
         "format_version": FORMAT_VERSION,
-        "changed": any(outcome.done for outcome in outcomes),
+        "changed": any(_changes(outcome) for outcome in outcomes),
         "failed": bool(errors),
         "rc": int(code),
         "msg": "; ".join(errors),
         "nodes": {outcome.node: _node_json(outcome) for outcome in outcomes},
     }
+
+
+def _changes(outcome: NodeOutcome) -> bool:
+    """Changed; or in a dry run, would be: Ansible's check mode means the same by it."""
+    pending = outcome.error is None and outcome.plan is not None and bool(outcome.plan.files)
+    return outcome.done or pending
 
 
 def _node_json(outcome: NodeOutcome) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def test_add_again_and_remove(nginxws: Nginxws, node: NginxNode, backend: Backen
     dry_run = ("--dry-run", "--detailed-exitcode", "--format", "json")
     plan = nginxws("add-route", "/ws/", backend.address, *dry_run, code=2)
     planned = only_node(plan)
-    assert plan.json["changed"] is False
+    assert plan.json["changed"] is True, "a dry run says what would be, as Ansible's check mode does"
     assert (planned["applied"], planned["revision"]) == (False, None)
     assert node.revisions() == []
 
@@ -88,13 +88,17 @@ def test_taken_path_names_its_line(nginxws: Nginxws, node: NginxNode, backend: B
 
 
 def test_unreachable_node_among_two(nginxws: Nginxws, node: NginxNode, backend: Backend) -> None:
-    """Each node has its own result; the exit code is the most urgent one."""
+    """Each node has its own result; what failed on one isn't tried on the next, but a dry run asks all."""
     dead = f"ssh://127.0.0.1:{free_port()}"
-    done = nginxws("add-route", "/ws/", backend.address, "--node", dead, "--format", "json", code=6)
-    nodes = done.json["nodes"]
-    assert nodes["node"]["applied"] is True
-    assert nodes[dead]["error"]["code"] == 6
-    assert (done.json["changed"], done.json["failed"]) == (True, True)
+    words = ("add-route", "/ws/", backend.address, "--node", dead, "--format", "json")
+    with node.untouched():
+        done = nginxws(*words, code=6)
+        plan = nginxws(*words, "--dry-run", code=6)
+    assert done.json["nodes"][dead]["error"]["code"] == 6
+    assert "not tried" in done.json["nodes"]["node"]["error"]["message"]
+    assert (done.json["changed"], done.json["failed"]) == (False, True)
+    assert plan.json["nodes"]["node"]["diff"]
+    assert (plan.json["changed"], plan.json["failed"]) == (True, True)
 
 
 def test_bad_argument(nginxws: Nginxws, node: NginxNode, backend: Backend) -> None:

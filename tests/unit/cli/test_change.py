@@ -112,14 +112,27 @@ def test_a_dry_run(nodes: Nodes, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.count("+++ b/n.conf") == 2
 
 
-def test_the_worst_ending_counts_and_the_others_go_on(
+def test_what_fails_on_one_node_is_not_tried_on_the_next(
     nodes: Nodes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nodes.failures.append(Restored("bad"))
-    three = [Node("lb1", snapshot), Node("lb2", fails(ConnectionFailed("gone"))), Node("lb3", snapshot)]
-    assert run(*three) == 4
-    assert nodes.applied == ["lb3"]
-    assert capsys.readouterr().err == "error: lb1: bad\nerror: lb2: gone\n"
+    two = [Node("lb1", snapshot), Node("lb2", snapshot)]
+    assert run(*two) == 4
+    assert nodes.applied == []
+    assert all(node.closed for node in two)
+    told = capsys.readouterr().err
+    assert told.startswith("error: lb1: bad\nerror: lb2: not tried: an earlier node failed\n")
+
+
+def test_a_dry_run_asks_every_node_and_the_worst_ending_counts(
+    nodes: Nodes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two = [Node("lb1", fails(ConnectionFailed("gone"))), Node("lb2", snapshot)]
+    assert run(*two, dry_run=True) == 6
+    assert nodes.applied == []
+    output = capsys.readouterr()
+    assert output.err == "error: lb1: gone\n"
+    assert "+++ b/" in output.out
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), Interrupted("stopped", node="lb1")])
