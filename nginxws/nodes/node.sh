@@ -933,15 +933,15 @@ do_unlock() {
   locate || return 0
   [ -d "$S" ] || { emit_done ok free ''; return; }
   owner
-  holder=$owner
-  pid=${holder#pid }; pid=${pid%%"$NL"*}
+  freed=$owner
+  pid=${freed#pid }; pid=${pid%%"$NL"*}
   if [ "$FORCE" = yes ] && is_holder; then
     kill -TERM "$pid" 2>/dev/null # it restores what it has done, then ends
     LOCK_TIMEOUT=$((RELOAD_TIMEOUT * 2))
   fi
   lock || return 0
   unlock
-  emit_done ok freed "$holder"
+  emit_done ok freed "$freed"
 }
 
 # Process $pid does hold the lock: a number in a file may long be another process's.

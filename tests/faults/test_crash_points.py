@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from faults.crash import MARK, CrashPoints
-from faults.rig import Rig, mutate
+from faults.rig import Rig
+from faults.variants import mutate
 
 from nginxws.errors import NginxwsError, Restored
 from nginxws.nodes import session, transaction

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from faults.rig import STEPS, Rig
+from faults.rig import Rig
+from faults.variants import STEPS
 
 FAULTS = (
     "client SIGKILL", "client SIGINT", "client SIGTERM",

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from faults.rig import Mutation, Rig, mutate, stopping_at
+from faults.rig import Rig
+from faults.variants import Mutation, mutate, stopping_at
 from support.nginx import wait_for
 
 from nginxws.errors import LockedError, NginxwsError, StaleError

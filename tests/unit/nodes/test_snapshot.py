@@ -12,6 +12,7 @@ from nginxws.errors import NginxwsError, NodeError, ProtocolError, StaleError
 from nginxws.nodes import snapshot
 from nginxws.nodes.options import NodeOptions
 from nginxws.nodes.session import Done, Frame, Session
+from nginxws.snapshot import Pending, Snapshot
 
 OK = Done("ok", "snapshot", "")
 TEXTS = {"/etc/nginx.conf": b"events {}\n", "/etc/b": b"\xff\x00"}
@@ -32,7 +33,7 @@ def files(texts: dict[str, bytes]) -> list[Frame]:
 def frames(*more: Frame) -> list[Frame]:
     """A healthy node's answer; a further frame takes the place of one of its kind."""
     healthy = [
-        Frame("nginx", b"/usr/sbin/nginx\n/etc/nginx.conf\n/etc/nginx.conf\n\n/run/pid\n/etc/nginx.conf\nnginx/1\nbuilt"),
+        Frame("nginx", b"/nginx\n/etc/n.conf\n/etc/n.conf\n\n/run/pid\n/etc/n.conf\nnginx/1\nbuilt"),
         Frame("processes", b"7\n8 serving\n9 draining"),
         Frame("host", b"0 root\nflock\nunshare"),
         Frame("sockets", b"0.0.0.0:80\n"),
@@ -64,9 +65,7 @@ class FakeSession:
         return done
 
 
-def take(
-    *answers: tuple[Sequence[Frame], Done], missing: Sequence[str] = ()
-) -> tuple[snapshot.Snapshot, FakeSession]:
+def take(*answers: tuple[Sequence[Frame], Done], missing: Sequence[str] = ()) -> tuple[Snapshot, FakeSession]:
     session = FakeSession(*answers)
     return snapshot.take(cast(Session, session), NodeOptions(), lambda _now: missing), session
 
@@ -76,7 +75,7 @@ def test_a_healthy_node() -> None:
     assert now.texts() == TEXTS
     assert [file.real for file in now.files] == ["/real/etc/nginx.conf", "/real/etc/b"]
     assert (now.master, dict(now.workers), now.draining) == (7, {8: False, 9: True}, 1)
-    assert (now.user, now.tools, now.sockets) == ("root", {"flock", "unshare"}, ("0.0.0.0:80",))
+    assert (now.user, set(now.tools), now.sockets) == ("root", {"flock", "unshare"}, ("0.0.0.0:80",))
     assert (now.state_dir, now.holder) == ("/var/lib/x", "pid 3\nwho me")
     assert now.nginx.dash_v == "nginx/1\nbuilt"
     assert now.pending is None
@@ -84,7 +83,7 @@ def test_a_healthy_node() -> None:
 
 def test_something_pending() -> None:
     now, _session = take((frames(Frame("pending", b"tx ab\nwho me and you\nsince 5\nmessage")), OK))
-    assert now.pending == snapshot.Pending("ab", "me and you", 5)
+    assert now.pending == Pending("ab", "me and you", 5)
 
 
 def test_a_failing_test_makes_it_follow_includes() -> None:
