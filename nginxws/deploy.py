@@ -197,7 +197,7 @@ def _refuse_broken(now: Snapshot) -> None:
 def _with_probe(error: Restored, proof: _Proof) -> Restored:
     """The same error, told in the probe's words when it was the probe that failed."""
     result = proof.failed
-    if result is None:
+    if result is None or error.cause != "probe":
         return error
     return Restored(
         f"the route did not prove itself: {result.message}; everything was restored",

@@ -153,9 +153,10 @@ class StaleError(NginxwsError):
 
 
 class Restored(NginxwsError):
-    """The change failed, and the node is as it was."""
+    """The change failed, and the node is as it was. ``cause`` is the node's code word for why."""
 
     code = ExitCode.RESTORED
+    cause = ""
 
 
 class RestoreFailed(NginxwsError):

@@ -27,7 +27,7 @@ from nginxws.plan import NodePlan
 from nginxws.report.clean import one_line
 from nginxws.report.outcome import show_outcomes
 from nginxws.report.progress import Progress
-from nginxws.report.text import hush, show_diff
+from nginxws.report.text import hush, show_diff, show_pending
 from nginxws.snapshot import Snapshot
 
 #: Makes one node's plan from its snapshot.
@@ -110,7 +110,7 @@ class Change:
                     error.node = error.node or link.name
                     return NodeOutcome(link.name, error=error)
                 time.sleep(random.uniform(0.05, 0.25))  # noqa: S311 (spreads rivals, no secret)
-                read = partial(read_node, link, on_step)
+                read = partial(read_node, link, on_step, undo=not self.settings.dry_run)
             except NginxwsError as error:
                 error.node = error.node or link.name
                 return NodeOutcome(link.name, error=error)
@@ -124,6 +124,8 @@ class Change:
             return NodeOutcome(link.name, plan)
         check_plan(now, plan)
         if self.settings.dry_run:
+            progress.pause()
+            show_pending(now)
             return NodeOutcome(link.name, plan)
         self._ask(plan, progress)
         return NodeOutcome(

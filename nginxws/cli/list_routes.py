@@ -52,6 +52,7 @@ def _each(options: dict[str, Any]) -> Iterator[tuple[str, list[ListedRoute], Ngi
     from nginxws.inventory import routes
     from nginxws.nodes.reading import read_node
     from nginxws.planner import load_tree
+    from nginxws.report.text import show_pending
 
     file = file_meant(options)
     if file is not None:
@@ -65,7 +66,8 @@ def _each(options: dict[str, Any]) -> Iterator[tuple[str, list[ListedRoute], Ngi
     for link in open_links(target_from(options)):
         with link:
             try:
-                now = read_node(link, lambda _step, _words: None)
+                now = read_node(link, lambda _step, _words: None, undo=False)
+                show_pending(now)
                 yield link.name, routes(load_tree(now)), None
             except NginxwsError as error:
                 error.node = error.node or link.name

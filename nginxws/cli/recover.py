@@ -17,22 +17,33 @@ if TYPE_CHECKING:
 @click.command()
 @option("--reload-command", metavar="CMD", default="", help="How the node reloads NGINX.")
 @option("--lock-timeout", type=Seconds(), default=30, show_default=True, help="Longest wait for the lock.")
+@option(
+    "--reload-timeout",
+    type=Seconds(),
+    default=30,
+    show_default=True,
+    help="Longest wait for the new workers.",
+)
+@option("--accept", is_flag=True, help="Keep the files as they are now, and forget the undo.")
 @connection_options
 @output_options
 def recover(**options: Any) -> int:
     """Undo what an interrupted command left half done on a node, and say what was found.
 
     Every command that changes a node does this first by itself; this one only looks and
-    undoes. With nothing to undo it does nothing.
+    undoes. With nothing to undo it does nothing. Files that somebody edited meanwhile are never
+    overwritten: put them right by hand, then --accept.
     """
     from nginxws.nodes.reading import recover_node
 
     def one(link: NodeLink) -> dict[str, Any]:
-        found = recover_node(link)
+        found = recover_node(link, accept=options["accept"])
         text = f"undone: {found.cause}" if found.undone else "nothing to recover"
+        if found.accepted:
+            text = "kept as it is" + (f", but NGINX doesn't serve it: {found.cause}" if found.cause else "")
         if found.last_revision:
             text += f"; the newest revision is {found.last_revision}"
-        return {"changed": found.undone, "text": text, "revision": found.last_revision}
+        return {"changed": found.undone or found.accepted, "text": text, "revision": found.last_revision}
 
     return _each_node(options, one)
 
@@ -52,7 +63,7 @@ def unlock(**options: Any) -> int:
 
     def one(link: NodeLink) -> dict[str, Any]:
         holder = transaction.unlock(link.session(), link.options, force=options["force"])
-        text = "freed: " + ", ".join(holder.split("\n")) if holder else "not locked"
+        text = f"freed: it was locked by {holder}" if holder else "not locked"
         return {"changed": bool(holder), "text": text, "holder": holder}
 
     return _each_node(options, one)
@@ -67,9 +78,8 @@ def _each_node(options: dict[str, Any], one: Callable[[NodeLink], dict[str, Any]
     from nginxws.report.outcome import error_json
     from nginxws.report.text import show_error, show_lines
 
-    times = ChangeTimes(
-        reload_command=options.get("reload_command", ""), lock_timeout=options.get("lock_timeout", 0)
-    )
+    named = {name: options[name] for name in ChangeTimes.__dataclass_fields__ if name in options}
+    times = ChangeTimes(**{"lock_timeout": 0, **named})
     outcomes, nodes = [], {}
     for link in open_links(target_from(options), times):
         with link:

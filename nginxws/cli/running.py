@@ -32,7 +32,8 @@ def run_change(make: MakeChange, options: dict[str, Any]) -> int:
         return make().on_file(file)
     links = open_links(target_from(options), times_from(options))
     with Progress(verbose=options["verbose"], quiet=options["quiet"]) as progress:
-        readings = [(link, Reading(link, progress.on_node(link.name))) for link in links]
+        undo = not options["dry_run"]
+        readings = [(link, Reading(link, progress.on_node(link.name), undo=undo)) for link in links]
         until_waiting(links)
         return make().on_nodes(readings, progress)
 

@@ -518,8 +518,8 @@ test_staged() {
     drop_empty_pid_file
   fi
   case $code in
-    0) step test 'staged, in a mount namespace' ;;
-    98) step test 'staged, in a mount namespace'; return 1 ;;
+    0) step test 'before activation, in a mount namespace' ;;
+    98) step test 'before activation, in a mount namespace'; return 1 ;;
     *) rm -f -- "$S/dump"; step test 'after activation' ;;
   esac
 }

@@ -22,17 +22,17 @@ OnStep = Callable[[str, str], None]
 class Reading:
     """A node being read; ``result`` waits for the snapshot."""
 
-    def __init__(self, link: NodeLink, on_step: OnStep) -> None:
+    def __init__(self, link: NodeLink, on_step: OnStep, *, undo: bool = True) -> None:
         self._snapshot: Snapshot | None = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(
-            target=self._run, args=(link, on_step), name=f"read {link.name}", daemon=True
+            target=self._run, args=(link, on_step, undo), name=f"read {link.name}", daemon=True
         )
         self._thread.start()
 
-    def _run(self, link: NodeLink, on_step: OnStep) -> None:
+    def _run(self, link: NodeLink, on_step: OnStep, undo: bool) -> None:
         try:
-            self._snapshot = read_node(link, on_step)
+            self._snapshot = read_node(link, on_step, undo=undo)
         except BaseException as error:  # handed to whoever asks for the result
             self._error = error
 
@@ -56,8 +56,8 @@ def until_waiting(links: Sequence[NodeLink]) -> None:
         ssh.LOADED.wait(1.0)
 
 
-def read_node(link: NodeLink, on_step: OnStep) -> Snapshot:
-    """The node's snapshot, after undoing what an interrupted transaction left on it.
+def read_node(link: NodeLink, on_step: OnStep, *, undo: bool = True) -> Snapshot:
+    """The node's snapshot, with ``undo`` after undoing what an interrupted transaction left on it.
 
     Raises ConnectionFailed and its kin, NodeError, StaleError, RestoreFailed.
     """
@@ -67,7 +67,7 @@ def read_node(link: NodeLink, on_step: OnStep) -> Snapshot:
     session = link.session()
     on_step("snapshot", "")
     now = take(session, link.options, _missing)
-    if now.pending is None:
+    if now.pending is None or not undo:
         return now
     from nginxws.nodes import transaction
 

@@ -32,6 +32,8 @@ _HELLO = re.compile(rb"@hello [0-9]{1,3}\Z")
 
 #: Skips whatever precedes the sentinel line (an unread sudo password), then reads the script.
 #: No single quotes, "!" or newlines: every login shell passes it on as it is.
+#: With a sudo password, it first says that sudo took it.
+_ACCEPTED = b"nginxws: root"
 _BOOTSTRAP = (
     'while IFS= read -r l; do case $l in "NGINXWS "*) break;; esac; done; n=${l#NGINXWS }; '
     "s=$(dd bs=65536 count=$n iflag=fullblock,count_bytes 2>/dev/null || dd bs=1 count=$n 2>/dev/null); "
@@ -83,9 +85,13 @@ class Session:
         self._sudo = sudo
         self._greeted = False
         self._on_wait: Callable[[], None] | None = None
-        self._process: RemoteProcess = transport.run(sudo.wrap(["sh", "-c", _BOOTSTRAP]))
+        password = sudo.first_line()
+        greeting = f"echo {_ACCEPTED.decode()}; " if password else ""
+        self._process: RemoteProcess = transport.run(sudo.wrap(["sh", "-c", greeting + _BOOTSTRAP]))
+        if password:
+            self._give(password)
         body = f"NONCE={self._nonce}\n".encode() + (script() if text is None else text)
-        self._send(sudo.first_line() + f"NGINXWS {len(body)}\n".encode() + body)
+        self._send(f"NGINXWS {len(body)}\n".encode() + body)
 
     def request(self, word: str, parameters: Iterable[tuple[str, str]], tail: bytes = b"") -> None:
         """Send one request; ``tail`` is raw bytes after its ``go`` line."""
@@ -161,6 +167,23 @@ class Session:
             announced = _HELLO.search(line) is not None
             seen += len(line) + 1
         raise self._nonsense("the login shell doesn't stop printing")
+
+    def _give(self, password: bytes) -> None:
+        """Hand sudo the password and nothing else until it is taken: what follows isn't a second try."""
+        self._send(password)
+        deadline = time.monotonic() + SILENCE
+        while _ACCEPTED not in self._buffer:
+            try:
+                data = self._process.read(1 << 12, _SLICE)
+            except TimeoutError as error:
+                if b"try again" in self._process.stderr().lower():
+                    self._process.close_stdin()  # sudo gives up, and says why
+                elif time.monotonic() > deadline:
+                    raise self._silent(SILENCE) from error
+                continue
+            if not data or len(self._buffer) > MAX_NOISE:
+                raise self._ended()
+            self._buffer += data
 
     def _take_line(self, limit: int, silence: float) -> bytes:
         end = self._line_end(limit, silence)

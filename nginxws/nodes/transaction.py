@@ -153,25 +153,32 @@ def _failure(node: str, done: Done, state: _Run) -> NginxwsError:
     if state.interrupts.asked:
         return Interrupted("interrupted; the node is as it was", node=node, detail=state.refused or None)
     if done.code == "probe":
-        return Restored("the probe failed; the node is as it was", node=node, detail=state.refused or words)
+        words = state.refused or words
     cause = _CAUSES.get(done.code, f"the transaction failed at {done.code}")
-    if done.outcome == "restored":
-        return Restored(
-            f"{cause}; everything was restored", node=node, detail=words, hint=_HINTS.get(done.code)
-        )
-    return NodeError(f"{cause}; nothing was changed", node=node, detail=words, hint=_HINTS.get(done.code))
+    hint = _HINTS.get(done.code)
+    if done.outcome != "restored":
+        return NodeError(f"{cause}; nothing was changed", node=node, detail=words, hint=hint)
+    restored = Restored(f"{cause}; everything was restored", node=node, detail=words, hint=hint)
+    restored.cause = done.code
+    return restored
 
 
 def _locked(node: str, text: str) -> NginxwsError:
+    return LockedError(
+        f"locked by {_holder(text)}",
+        node=node,
+        hint="wait with --lock-timeout; `nginxws unlock --force` ends that process, which restores first",
+    )
+
+
+def _holder(text: str) -> str:
+    """Who holds the lock, since when, as which process: for people."""
     holder = dict(line.partition(" ")[::2] for line in text.split("\n"))
     who = holder.get("who") or "somebody"
     since = holder.get("since", "")
     if since.isdigit():  # by the node's clock, which need not be ours
         who += time.strftime(", since %Y-%m-%d %H:%M:%S UTC", time.gmtime(int(since)))
-    return LockedError(
-        f"locked by {who} (process {holder.get('pid', '?')} on the node)", node=node,
-        hint="wait with --lock-timeout, or see `nginxws unlock`",
-    )  # fmt: skip
+    return f"{who} (process {holder.get('pid', '?')} on the node)"
 
 
 def _stale(node: str, text: str) -> NginxwsError:
@@ -269,10 +276,10 @@ def recover(
 def unlock(session: Session, options: NodeOptions, *, force: bool) -> str:
     """Free the lock of a dead owner; with ``force`` end a live one (it restores first).
 
-    Returns the holder's details, empty when nobody held it. Raises LockedError.
+    Says who held it, empty when nobody did. Raises LockedError.
     """
     session.request("unlock", [*options.parameters(), ("force", "yes" if force else "")])
     done = session.frames(lambda _frame: None)
     if done.outcome == "ok":
-        return done.text.strip()
+        return _holder(done.text) if done.text.strip() else ""
     raise _failure(session.node, done, _Run(session, lambda *_: None, lambda: None))

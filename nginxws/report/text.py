@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,9 @@ from nginxws.report.clean import clean, one_line
 
 #: Environment variable that asks for no colours (no-color.org).
 _NO_COLOR = "NO_COLOR"
+if TYPE_CHECKING:
+    from nginxws.snapshot import Snapshot
+
 _DIFF_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 _DETAIL_LINES = 30
 
@@ -33,6 +37,15 @@ def show_warning(text: str, hint: str | None = None) -> None:
     _say("warning", "yellow", text)
     if hint:
         _say("hint", "cyan", hint)
+
+
+def show_pending(now: Snapshot) -> None:
+    """Warn when what was read is the middle of somebody's interrupted change."""
+    if now.pending is not None:
+        show_warning(
+            f"{now.node}: a change by {now.pending.who} was cut short, and is not undone yet",
+            "the next change undoes it first; `nginxws recover` does it now",
+        )
 
 
 def show_note(text: str) -> None:

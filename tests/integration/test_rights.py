@@ -139,6 +139,24 @@ def test_sudo_password_from_a_descriptor(user: Nginxws, stage: Stage, backend: B
     assert "right" not in done.out + done.err
 
 
+@pytest.mark.parametrize("user", ["tester ALL=(ALL) ALL"], indirect=True)
+def test_a_wrong_sudo_password_is_tried_once(user: Nginxws, stage: Stage, backend: Backend) -> None:
+    """What follows the password on the line isn't offered as a second one: accounts get locked for that."""
+    read, write = os.pipe()
+    os.write(write, b"wrong\n")
+    os.close(write)
+    try:
+        with stage.node.untouched():
+            done = user(
+                "add-route", "/ws/", backend.address, "--sudo-password-fd", str(read), code=6, pass_fds=(read,)
+            )
+    finally:
+        os.close(read)
+    assert "the password is wrong" in done.error
+    assert "3 incorrect" not in done.err
+    assert "wrong\n" not in done.err.replace("the password is wrong\n", "")
+
+
 def share_with_the_group(node: NginxNode) -> None:
     for path in (node.conf.parent, *node.conf.parent.rglob("*")):
         os.chown(path, 0, UID)

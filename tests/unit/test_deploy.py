@@ -70,7 +70,9 @@ class Node:
             raise self.error
         reason = decide()
         if reason is not None:
-            raise Restored("the probe failed", node="lb1", detail=reason)
+            error = Restored("the probe failed", node="lb1", detail=reason)
+            error.cause = "probe"
+            raise error
         return Committed(3)
 
     def probe(self, dial: Callable[[], Any], request: ProbeRequest, _deadline: float) -> ProbeResult:

@@ -78,7 +78,7 @@ def fails(error: BaseException) -> Callable[[], Snapshot]:
 def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
     made = Nodes()
     monkeypatch.setattr(flow, "apply", made.apply)
-    monkeypatch.setattr(flow, "read_node", lambda link, on_step: snapshot())
+    monkeypatch.setattr(flow, "read_node", lambda link, on_step, undo: snapshot())
     return made
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -14,7 +14,7 @@ from nginxws.cli.targets import ChangeTimes, TargetOptions
 from nginxws.errors import ConnectionFailed, LockedError, NginxwsError
 from nginxws.nodes.options import NodeOptions
 from nginxws.nodes.transaction import Recovered
-from nginxws.snapshot import FileState, NginxInfo, Snapshot
+from nginxws.snapshot import FileState, NginxInfo, Pending, Snapshot
 
 Run = Callable[..., Any]
 T = TypeVar("T")
@@ -54,17 +54,21 @@ class World:
     targets: list[TargetOptions] = field(default_factory=list)
     times: list[ChangeTimes] = field(default_factory=list)
     forced: list[bool] = field(default_factory=list)
+    undone: list[bool] = field(default_factory=list)
+    accepting: list[bool] = field(default_factory=list)
 
     def open_links(self, target: TargetOptions, times: ChangeTimes | None = None) -> list[Link]:
         self.targets.append(target)
         self.times.append(times or ChangeTimes())
         return [Link(name) for name in target.nodes]
 
-    def read_node(self, link: Link, on_step: Callable[[str, str], None]) -> Snapshot:
+    def read_node(self, link: Link, on_step: Callable[[str, str], None], *, undo: bool = True) -> Snapshot:
+        self.undone.append(undo)
         on_step("connect", "")
         return said(self.snapshots[link.name])
 
-    def recover_node(self, _link: Link) -> Recovered:
+    def recover_node(self, _link: Link, *, accept: bool = False) -> Recovered:
+        self.accepting.append(accept)
         return said(self.recovered)
 
     def unlock(self, _session: str, _options: NodeOptions, *, force: bool) -> str:
@@ -126,10 +130,22 @@ def test_a_dry_run_on_nodes(nginxws: Run, world: World) -> None:
     )  # fmt: skip
     assert (ran.code, ran.out) == (0, "lb1: /ws/: nothing to do\n")
     assert "lb1: connecting\n" in ran.err
+    assert world.undone == [False], "a dry run changes nothing, not even what a dead command left"
     assert world.times == [ChangeTimes("reload", "why", 1, 2, 3)]
     assert world.targets == [
         TargetOptions(("lb1",), None, True, None, False, True, 3, "/x", "/y", "debian", "/z")
     ]
+
+
+def test_an_interrupted_change_is_told_of(nginxws: Run, world: World) -> None:
+    now = world.snapshots["lb1"]
+    assert isinstance(now, Snapshot)
+    world.snapshots["lb1"] = replace(now, pending=Pending("0" * 16, "op@desk", 1))
+    for words in (("list-routes",), ("add-route", "/ws/", "h:1", "--dry-run")):
+        ran = nginxws(*words, "--node", "lb1")
+        assert ran.code == 0
+        assert "warning: lb1: a change by op@desk was cut short, and is not undone yet\nhint: " in ran.err
+        assert world.undone[-1] is False
 
 
 @pytest.mark.parametrize(
@@ -137,6 +153,8 @@ def test_a_dry_run_on_nodes(nginxws: Run, world: World) -> None:
     [
         (Recovered(False), "nothing to recover", False),
         (Recovered(True, "killed", "0" * 16, 4), "undone: killed; the newest revision is 4", True),
+        (Recovered(False, accepted=True), "kept as it is", True),
+        (Recovered(False, "bad", accepted=True), "kept as it is, but NGINX doesn't serve it: bad", True),
     ],
 )
 def test_recover(nginxws: Run, world: World, found: Recovered, text: str, changed: bool) -> None:
@@ -144,6 +162,8 @@ def test_recover(nginxws: Run, world: World, found: Recovered, text: str, change
     ran = nginxws("recover", "--node", "lb1", "--lock-timeout", "5s", "--reload-command", "again")
     assert (ran.code, ran.out) == (0, f"lb1: {text}\n")
     assert (world.times[0].lock_timeout, world.times[0].reload_command) == (5, "again")
+    assert nginxws("recover", "--node", "lb1", "--accept", "--reload-timeout", "9").code == 0
+    assert (world.accepting, world.times[1].reload_timeout) == ([False, True], 9)
     assert nginxws("recover", "--node", "lb1", "-q").out == ""
     result = json.loads(nginxws("recover", "--node", "lb1", "--format", "json").out)
     assert result == {
@@ -155,8 +175,9 @@ def test_recover(nginxws: Run, world: World, found: Recovered, text: str, change
 
 def test_unlock(nginxws: Run, world: World) -> None:
     assert nginxws("unlock", "--node", "lb1").out == "lb1: not locked\n"
-    world.holder = "pid 12\nwho op@desk"
-    assert nginxws("unlock", "--node", "lb1", "--force").out == "lb1: freed: pid 12, who op@desk\n"
+    world.holder = "op@desk (process 12)"
+    told = nginxws("unlock", "--node", "lb1", "--force").out
+    assert told == "lb1: freed: it was locked by op@desk (process 12)\n"
     assert world.forced == [False, True]
     world.holder = LockedError("locked by op@desk", hint="use --force")
     ran = nginxws("unlock", "--node", "lb1", "--format", "json")

@@ -89,7 +89,7 @@ def run(play: Script, decide: Callable[[], str | None] = lambda: None) -> tuple[
 
 
 def committed(session: FakeSession) -> Iterable[Frame | Done]:
-    yield step("test", "staged, in a mount namespace")
+    yield step("test", "before activation, in a mount namespace")
     yield Frame("ready", b"7 serving")
     assert session.said == ["commit"]
     yield Done("committed", "3", "5 draining\n7 serving\n8 serving")
@@ -97,7 +97,7 @@ def committed(session: FakeSession) -> Iterable[Frame | Done]:
 
 def test_commit() -> None:
     session, result = run(committed)
-    assert result == transaction.Committed(3, "staged, in a mount namespace", 2, 1)
+    assert result == transaction.Committed(3, "before activation, in a mount namespace", 2, 1)
     ((word, parameters, tail),) = session.requests
     assert (word, tail) == ("transaction", b"after!")
     assert parameters["file"].split()[2:] == ["6", "/real/x.conf"]
@@ -212,7 +212,7 @@ def test_recover(done: Done, found: transaction.Recovered) -> None:
 
 def test_unlock() -> None:
     session = FakeSession(lambda _session: [Done("ok", "freed", "pid 7\nwho me")])
-    assert transaction.unlock(real(session), NodeOptions(), force=True) == "pid 7\nwho me"
+    assert transaction.unlock(real(session), NodeOptions(), force=True) == "me (process 7 on the node)"
     assert session.requests[0][1]["force"] == "yes"
     locked = FakeSession(lambda _session: [Done("refused", "locked", "pid 7\nwho me")])
     with pytest.raises(LockedError):
