@@ -53,6 +53,10 @@ class Outcome:
     violations: list[str] = field(default_factory=list)
 
 
+OVER_SSH = ", over ssh"
+"""Ending of a fault's name: the client reaches the node by real SSH instead of locally."""
+
+
 class Rig:
     """One balancer with a live socket through it, and ways to run and break commands on it."""
 
@@ -152,7 +156,7 @@ class Rig:
         """add-route with a fault at one step; what came of it."""
         text = mutate(script().decode(), mutations)
         hook = self.folder / f"hook{self.counter}"
-        over_ssh = fault in ("tcp cut", "sshd killed")
+        over_ssh = fault in ("tcp cut", "sshd killed") or fault.endswith(OVER_SSH)
         with contextlib.ExitStack() as stack:
             argv = self.add_route("--node", "local")
             proxy = None
@@ -178,8 +182,8 @@ class Rig:
             "client SIGINT": signal.SIGINT,
             "client SIGTERM": signal.SIGTERM,
         }
-        if fault in signals:
-            os.kill(client, signals[fault])
+        if (plain := fault.removesuffix(OVER_SSH)) in signals:
+            os.kill(client, signals[plain])
         elif fault == "script SIGKILL":
             os.kill(node_script, signal.SIGKILL)
         elif fault == "script SIGTERM":
@@ -238,7 +242,7 @@ class Rig:
             wrong.append("locked, or something pending")
         if not self.live_echoes():
             wrong.append("the live socket is dead")
-        wrong += _wrong_code(fault, outcome)
+        wrong += _wrong_code(fault.removesuffix(OVER_SSH), outcome)
         return outcome
 
     def unlocked(self) -> bool:

@@ -9,7 +9,7 @@ from faults.rig import Rig
 from faults.variants import STEPS
 
 FAULTS = (
-    "client SIGKILL", "client SIGINT", "client SIGTERM",
+    "client SIGKILL", "client SIGKILL, over ssh", "client SIGINT", "client SIGTERM",
     "script SIGTERM", "script SIGKILL", "both SIGKILL", "tcp cut", "sshd killed",
 )  # fmt: skip
 
