@@ -13,6 +13,7 @@ from typing import Any
 from nginxws.errors import ConnectionFailed
 from nginxws.nodes.ssh_settings import HostSettings
 
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux has it, tcp(7)
 _PROXY_GRACE = 1.0  # seconds a proxy command gets to end after its connection is closed
 
 
@@ -29,10 +30,16 @@ class Link:
         self.heard = time.monotonic()
         self.send = sock.send
         self.settimeout = sock.settimeout
+        self._quick = (
+            _QUICKACK is not None and isinstance(sock, socket.socket) and sock.type == socket.SOCK_STREAM
+        )
         self._closed = False  # paramiko's Transport looks at this
 
     def recv(self, size: int) -> bytes:
         data: bytes = self._sock.recv(size)
+        if self._quick:
+            # sshd leaves Nagle on: its second small packet waits for our delayed ACK of the first, 40 ms.
+            self._sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         self.heard = time.monotonic()
         return data
 
