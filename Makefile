@@ -31,10 +31,10 @@ clean: ## remove what make and the tests leave
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Keyed on what the environment is made of; a half-made one is made anew.
-$(READY): pyproject.toml Makefile
+$(READY): pyproject.toml Makefile tools/make_venv.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nginxws needs Python 3.11 or newer")'
 	@echo "setting up $(VENV) (once)" >&2
-	@test -x $(BIN)/python && $(BIN)/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+	@test -x $(BIN)/python && $(BIN)/python -c 'import pip' 2>/dev/null || $(PYTHON) tools/make_venv.py $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --root-user-action=ignore \
 		--editable '.[dev]'
 	@touch $@

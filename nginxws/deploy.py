@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from nginxws.checks.finding import Finding
 from nginxws.checks.gate import new_errors
 from nginxws.errors import (
     ConfigError,
@@ -47,10 +48,11 @@ class Applied:
 class _Proof:
     """Probes every route of a plan; remembers the results for the report."""
 
-    def __init__(self, link: NodeLink, plan: NodePlan, policy: ProbePolicy) -> None:
+    def __init__(self, link: NodeLink, plan: NodePlan, policy: ProbePolicy, on_step: OnStep) -> None:
         self.link = link
         self.plan = plan
         self.policy = policy
+        self.on_step = on_step
         self.results: list[tuple[str, ProbeResult]] = []
 
     @property
@@ -62,6 +64,7 @@ class _Proof:
         if self.policy.mode == "off":
             return None
         for point in self.plan.probes:
+            self.on_step("probe", point.route)
             result = self._probe(point)
             self.results.append((point.route, result))
             if not result.ok and self.policy.mode == "required":
@@ -108,7 +111,7 @@ def apply(link: NodeLink, plan: NodePlan, policy: ProbePolicy, on_step: OnStep) 
     (everything put back), RestoreFailed (a human is needed), NodeError (nothing
     changed), ConnectionFailed (the node can't be asked what became of it).
     """
-    proof = _Proof(link, plan, policy)
+    proof = _Proof(link, plan, policy, on_step)
     identity = transaction.new_id()
     try:
         committed = transaction.run(link.session(), plan, link.options, identity, on_step, proof.decide)
@@ -125,7 +128,8 @@ def apply(link: NodeLink, plan: NodePlan, policy: ProbePolicy, on_step: OnStep) 
 class NodeOutcome:
     """What became of one node (or file): its plan, and how far it got.
 
-    ``written`` is for files here, which are written and not applied.
+    ``written`` is for files here, which are written and not applied. ``findings``
+    are errors that its files had before.
     """
 
     node: str
@@ -133,6 +137,7 @@ class NodeOutcome:
     applied: Applied | None = None
     error: NginxwsError | None = None
     written: bool = False
+    findings: tuple[Finding, ...] = ()
 
     @property
     def done(self) -> bool:
@@ -161,8 +166,11 @@ def worst(outcomes: Iterable[NodeOutcome]) -> ExitCode:
     return max(codes, key=_URGENCY.index, default=ExitCode.DONE)
 
 
-def check_plan(now: Snapshot, plan: NodePlan) -> None:
-    """Raise ConfigError when NGINX refuses what is there already, or for errors the plan would bring in."""
+def check_plan(now: Snapshot, plan: NodePlan) -> tuple[Finding, ...]:
+    """The findings that were there before and don't stop the plan.
+
+    Raises ConfigError when NGINX refuses what is there already, or for errors the plan would bring in.
+    """
     _refuse_broken(now)
     before = {file.path: file.before for file in plan.files}
     after = {file.path: file.after for file in plan.files}
@@ -177,6 +185,7 @@ def check_plan(now: Snapshot, plan: NodePlan) -> None:
             detail="\n".join(str(finding) for finding in found.new[1:]) or None,
             hint="nothing was sent; if it comes from a template of yours, correct it there",
         )
+    return found.old
 
 
 def _refuse_broken(now: Snapshot) -> None:

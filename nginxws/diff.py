@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -48,7 +48,7 @@ def unified(before: bytes, edits: Sequence[Edit], path: str, *, context: int = 3
         position = change.end
     opcodes.append(("equal", position, len(old), len(new), len(new) + len(old) - position))
     new += old[position:]
-    opcodes = [code for code in opcodes if code[1] < code[2] or code[3] < code[4]]
+    opcodes = list(_joined(code for code in opcodes if code[1] < code[2] or code[3] < code[4]))
     return b"".join(_diff(old, new, opcodes, path, context)).decode("utf-8", "surrogateescape")
 
 
@@ -76,7 +76,7 @@ def _lines(data: bytes) -> list[bytes]:
 def _changes(before: bytes, starts: list[int], edits: Sequence[Edit]) -> list[_Change]:
     """The lines that the edits touch; edits that share a line are one change."""
     changes: list[_Change] = []
-    for edit in edits:
+    for edit in _apart(edits):
         first, end = _touched(before, starts, edit)
         if changes and (first < changes[-1].end or first == changes[-1].first):
             changes[-1].end = max(end, changes[-1].end)
@@ -84,6 +84,17 @@ def _changes(before: bytes, starts: list[int], edits: Sequence[Edit]) -> list[_C
         else:
             changes.append(_Change(first, end, [edit]))
     return changes
+
+
+def _apart(edits: Sequence[Edit]) -> list[Edit]:
+    """Edits that touch each other made into one: alone, neither would say how the line between them ends."""
+    apart: list[Edit] = []
+    for edit in edits:
+        if apart and apart[-1].end == edit.start:
+            last = apart.pop()
+            edit = Edit(last.start, edit.end, last.text + edit.text)
+        apart.append(edit)
+    return apart
 
 
 def _touched(before: bytes, starts: list[int], edit: Edit) -> tuple[int, int]:
@@ -117,6 +128,20 @@ def _refined(old: list[bytes], new: list[bytes], i: int, j: int) -> Iterator[Opc
         return
     for tag, a1, a2, b1, b2 in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         yield tag, a1 + i, a2 + i, b1 + j, b2 + j
+
+
+def _joined(opcodes: Iterable[Opcode]) -> Iterator[Opcode]:
+    """Neighbouring equal stretches as one: get_grouped_opcodes makes a hunk without changes of two."""
+    last: Opcode | None = None
+    for code in opcodes:
+        if last is not None and last[0] == code[0] == "equal":
+            last = ("equal", last[1], code[2], last[3], code[4])
+            continue
+        if last is not None:
+            yield last
+        last = code
+    if last is not None:
+        yield last
 
 
 def _hunk(old: list[bytes], new: list[bytes], group: Sequence[Opcode]) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nginxws.config.tree import load
-from nginxws.errors import NodeError, StaleError
+from nginxws.errors import NodeError, RestoreFailed, StaleError
 from nginxws.plan import FilePlan
 from nginxws.snapshot import FileState, NginxInfo, Snapshot
 
@@ -22,7 +22,7 @@ class DiskReader:
 
     def read(self, path: str) -> bytes | None:
         """The bytes of a regular file, None when there is none that can be read."""
-        return _bytes(path) if Path(path).is_file() else None
+        return _bytes(path) if os.path.isfile(path) else None  # noqa: PTH113 (Path.is_file raises EACCES)
 
     def glob(self, pattern: str) -> list[str]:
         """As glob(3): a leading dot is matched by a dot only, names in byte order."""
@@ -54,13 +54,31 @@ def write(files: Sequence[FilePlan]) -> None:
         try:
             _replace(Path(file.real), file.after)
         except OSError as error:
-            for done in files[:number]:
-                _replace(Path(done.real), done.before)
+            _put_back(files[:number])
             raise NodeError(
                 f"cannot write it: {error.strerror}",
                 file=file.path,
                 hint="nothing was changed; may you write to this folder, and is there space on the disk?",
             ) from error
+        except BaseException:  # Ctrl-C between two files
+            _put_back(files[: number + 1])
+            raise
+
+
+def _put_back(files: Sequence[FilePlan]) -> None:
+    """The old bytes back into each file that has the new ones."""
+    lost = []
+    for file in files:
+        try:
+            if _bytes(file.real) == file.after:
+                _replace(Path(file.real), file.before)
+        except OSError:
+            lost.append(file.path)
+    if lost:
+        raise RestoreFailed(
+            f"a file could not be written, and these could not be put back: {', '.join(lost)}",
+            hint="they hold the new text; the command's diff (--dry-run) says what it is",
+        )
 
 
 def _bytes(path: str) -> bytes | None:

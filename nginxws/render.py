@@ -166,9 +166,8 @@ def _headers(route: Route, inherited: Iterable[tuple[str, str]]) -> list[tuple[s
         merged |= {key: lines for key, lines in given.items() if key not in _HANDSHAKE}
     headers: list[tuple[str, str]] = []
     for name, value in (line for lines in merged.values() for line in lines):
-        value = value.replace("\r", "\\r").replace(
-            "\n", "\\n"
-        )  # a quoted line break; one directive, one line
+        # Quotes may hold a line break; one directive, one line.
+        value = value.replace("\r", "\\r").replace("\n", "\\n")
         twin = headers[-1:] == [(name, value)]
         headers.append((name, f" {value}" if twin else value))  # panels drop one of two equal lines
     return headers

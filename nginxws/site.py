@@ -28,10 +28,12 @@ class Site:
 
     @cached_property
     def locations(self) -> Locations:
+        """The server's locations, as NGINX chooses between them."""
         return Locations.of(self.server)
 
     @cached_property
     def anchor(self) -> Anchor:
+        """Where a new route's block goes."""
         return insertion_point(self.server, self.splicer.blocks)
 
     @cached_property

@@ -1,6 +1,6 @@
 """What a node has now: the files its NGINX is made of, the program, and its processes.
 
-Pure data. ``nodes/snapshot.py`` fills it from a balancer, ``cli/files.py`` from
+Pure data. ``nodes/snapshot.py`` fills it from a balancer, ``files.py`` from
 files on this machine; ``plan.py`` compares it with what is wanted.
 """
 

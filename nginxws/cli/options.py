@@ -77,10 +77,13 @@ class Seconds(SecondsType):
             self.fail(error.message, param, ctx)
 
 
-def option(*names: str, **settings: Any) -> Callable[[F], F]:
-    """``click.option`` with the environment variable that belongs to its long name."""
+def option(*names: str, scope: str = "", **settings: Any) -> Callable[[F], F]:
+    """``click.option`` with the environment variable that belongs to its long name.
+
+    ``scope`` goes before the name where one command means something else by it: ``DEMO_``.
+    """
     long = next(name for name in names if name.startswith("--"))
-    variable = "NGINXWS_" + re.sub(r"[^A-Z0-9]+", "_", long.split("/")[0].lstrip("-").upper())
+    variable = f"NGINXWS_{scope}" + re.sub(r"[^A-Z0-9]+", "_", long.split("/")[0].lstrip("-").upper())
     return click.option(*names, envvar=variable, show_envvar=True, **settings)
 
 

@@ -20,22 +20,27 @@ def glob_regex(pattern: str) -> re.Pattern[str]:
     """A pattern as a regular expression for ``fullmatch``.
 
     ``/`` and a leading dot are matched by themselves only. A bracket without its end is a plain character.
+    Linear in the text: each star but the last takes the first place that fits and never tries another, which
+    changes no answer, since the star after it can take what is left.
     """
-    parts: list[str] = []
+    chunks: list[list[str]] = [[]]
     for token in _TOKEN.finditer(pattern):
         escaped, negated, members = token.groups()
+        parts = chunks[-1]
         special = members is not None or token[0] in ("*", "?")
         if special and (token.start() == 0 or pattern[token.start() - 1] == "/"):
             parts.append(r"(?!\.)")
         if token[0] == "*":
-            parts.append("[^/]*")
+            chunks.append([])
         elif token[0] == "?":
             parts.append("[^/]")
         elif members is not None:
             parts.append(_bracket(members, bool(negated)))
         else:
             parts.append(re.escape(escaped or token[0]))
-    return re.compile("".join(parts), re.DOTALL)
+    first, *stars = ("".join(chunk) for chunk in chunks)
+    atomic = "".join(f"(?>[^/]*?{chunk})" for chunk in stars[:-1])
+    return re.compile(first + atomic + "".join(f"[^/]*{chunk}" for chunk in stars[-1:]), re.DOTALL)
 
 
 def _bracket(members: str, negated: bool) -> str:

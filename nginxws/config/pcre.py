@@ -30,10 +30,28 @@ _ENDS = {b"z": rb"\Z", b"Z": rb"(?=\n?\Z)", b"h": rb"[ \t]"}
 _FOREIGN = re.compile(rb"\\[QEGKRXpPNCgk]|\(\?[|RC&0-9+]|\(\*|\[:\^")
 
 
+_TOKEN = re.compile(rb"\\.|\[\^?\]?(?:\\.|[^]\\])*+\]|[()*+]|\{\d+,\d*\}|.", re.DOTALL)
+
+
+def _explosive(pattern: bytes) -> bool:
+    """A repeat inside a repeated group: PCRE gives up at its match limit, `re` goes on for hours."""
+    holds = [False]  # for each open group: whether there is a repeat in it
+    closed = False  # the group that has just ended held one
+    for token in _TOKEN.findall(pattern):
+        repeat = token in (b"*", b"+") or (token[:1] == b"{" and len(token) > 1)
+        if repeat and closed:
+            return True
+        closed = token == b")" and len(holds) > 1 and holds.pop()
+        holds[-1] |= repeat or closed
+        if token == b"(":
+            holds.append(False)
+    return False
+
+
 @lru_cache(maxsize=4096)
 def compile_pcre(pattern: bytes, *, caseless: bool = False) -> re.Pattern[bytes] | None:
     """Compile a PCRE pattern for ``search``; None when `re` can't tell what PCRE would match."""
-    if _FOREIGN.search(pattern.replace(rb"\\", b"")):
+    if _FOREIGN.search(pattern.replace(rb"\\", b"")) or _explosive(pattern):
         return None
     try:
         spelled = _SPELLING.sub(_respell, pattern)

@@ -85,21 +85,27 @@ async def serve(folder: Path, user: str, environment: Mapping[str, str]) -> Asyn
         kbdint_auth=False,
         gss_host=None,
     )
-    port = listener.get_port()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "client_key").touch(mode=0o600)  # asyncssh writes it with the umask's mode
-        client_key.write_private_key(folder / "client_key")
-        public = host_key.export_public_key().decode()
-        (folder / "known_hosts").write_text(f"[{HOST}]:{port} {public}")
-        config = folder / "config"
-        config.write_text(_CLIENT_CONFIG.format(alias=ALIAS, host=HOST, port=port, user=user, folder=folder))
-        yield Endpoint(port, user, config)
+        yield _write_client_files(folder, user, listener.get_port(), host_key, client_key)
     finally:
         listener.close()
         gate.close()
         await shells.close()
         await listener.wait_closed()
+
+
+def _write_client_files(
+    folder: Path, user: str, port: int, host_key: asyncssh.SSHKey, client_key: asyncssh.SSHKey
+) -> Endpoint:
+    """What a client needs to log in, for ``ssh -F``: key, known_hosts and config."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "client_key").touch(mode=0o600)  # asyncssh writes it with the umask's mode
+    client_key.write_private_key(folder / "client_key")
+    public = host_key.export_public_key().decode()
+    (folder / "known_hosts").write_text(f"[{HOST}]:{port} {public}")
+    config = folder / "config"
+    config.write_text(_CLIENT_CONFIG.format(alias=ALIAS, host=HOST, port=port, user=user, folder=folder))
+    return Endpoint(port, user, config)
 
 
 class _Gate:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from nginxws.errors import InvalidInput
 from nginxws.nodes.prompt import ask_secret
 from nginxws.nodes.transport import Target, Transport
 
@@ -29,13 +31,24 @@ class SshOptions:
 def connect(target: Target, options: SshOptions | None = None) -> Transport:
     """Open the transport that ``target`` asks for.
 
-    Raises ConnectionFailed, AuthenticationFailed, HostKeyError (exit code 6), or
-    ConfigError for an ssh_config that can't be followed.
+    Raises ConnectionFailed, AuthenticationFailed, HostKeyError (exit code 6),
+    ConfigError for an ssh_config that can't be followed, or InvalidInput for ``local``
+    where that can't be.
     """
     if target.is_local:
+        _need_posix()
         from nginxws.nodes.local import LocalTransport
 
         return LocalTransport()
     from nginxws.nodes.ssh import connect as connect_ssh
 
     return connect_ssh(target, options or SshOptions())
+
+
+def _need_posix() -> None:
+    """``node.sh`` needs a POSIX shell, and its driver waits on pipes with select."""
+    if os.name != "posix":
+        raise InvalidInput(
+            "this machine can't be a node: it has no POSIX shell to do a node's work",
+            hint="name a node with --node HOST, or use --file",
+        )

@@ -6,7 +6,6 @@ import contextlib
 import os
 import selectors
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from nginxws.errors import ConnectionFailed
+from nginxws.nodes.streams import SocketStream, dial_tcp
 from nginxws.nodes.transport import STDERR_LIMIT
 
 _CHUNK = 65536
@@ -40,17 +40,16 @@ class LocalTransport:
         self._processes.append(process)
         return process
 
-    def dial(self, host: str, port: int, timeout: float) -> SocketStream:
+    def dial(self, host: str, port: int, timeout: float) -> LocalStream:
+        """See `Transport`."""
         try:
-            sock = socket.create_connection((host, port), timeout=timeout)
+            return LocalStream(dial_tcp(host, port, timeout), self.name)
         except OSError as exc:
             raise ConnectionFailed(
                 f"can't connect to {host}:{port}: {exc.strerror or exc}",
                 node=self.name,
                 hint="is NGINX running, and listening there?",
             ) from exc
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return SocketStream(sock)
 
     def close(self) -> None:
         processes, self._processes = self._processes, []
@@ -201,26 +200,36 @@ class LocalProcess:
                 mine.close()
 
 
-class SocketStream:
-    """A plain socket as a `ByteStream`."""
+class LocalStream:
+    """A socket whose trouble is ConnectionFailed, as on every other way to a node; see `ByteStream`."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
+    def __init__(self, stream: SocketStream, node: str) -> None:
+        self._stream = stream
+        self._node = node
 
     def send(self, data: bytes) -> None:
+        """See `ByteStream`."""
         try:
-            self._sock.sendall(data)
+            self._stream.send(data)
         except OSError as exc:
-            raise ConnectionFailed(f"the connection broke while sending: {exc.strerror or exc}") from exc
+            raise self._broke("sending", exc) from exc
 
     def recv(self, size: int, timeout: float) -> bytes:
-        self._sock.settimeout(timeout)
+        """See `ByteStream`."""
         try:
-            return self._sock.recv(size)
+            return self._stream.recv(size, timeout)
         except TimeoutError:
             raise
         except OSError as exc:
-            raise ConnectionFailed(f"the connection broke while receiving: {exc.strerror or exc}") from exc
+            raise self._broke("receiving", exc) from exc
 
     def close(self) -> None:
-        self._sock.close()
+        """See `ByteStream`."""
+        self._stream.close()
+
+    def _broke(self, doing: str, error: OSError) -> ConnectionFailed:
+        return ConnectionFailed(
+            f"the connection broke while {doing}: {error.strerror or error}",
+            node=self._node,
+            hint="look at NGINX's error log: something ended this connection",
+        )

@@ -21,10 +21,10 @@ from nginxws.nodes.probe_answer import (
     body_text,
     read_answer,
     read_body,
-    sanitise,
     who_answered,
 )
 from nginxws.nodes.probe_types import SUBPROTOCOL, AnsweredBy, ProbeRequest, ProbeResult, split_host
+from nginxws.printable import excerpt
 
 if TYPE_CHECKING:
     from websockets.client import ClientProtocol
@@ -277,4 +277,4 @@ def _judge_upgrade(protocol: ClientProtocol, answer: Answer, request: ProbeReque
 
 def _server(answer: Answer) -> str | None:
     server = answer.get("server")
-    return None if server is None else sanitise(server, 100)
+    return None if server is None else excerpt(server, 100)

@@ -12,6 +12,8 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nginxws.printable import excerpt
+
 if TYPE_CHECKING:
     from nginxws.nodes.probe_types import AnsweredBy
     from nginxws.nodes.transport import ByteStream
@@ -117,7 +119,7 @@ def parse_head(head: bytes, rest: bytes) -> Answer | NotHttp:
         name, colon, value = line.partition(b":")
         if colon:
             headers.append((name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t\r")))
-    reason = sanitise((status_line[2] or b"").decode("latin-1"))
+    reason = excerpt((status_line[2] or b"").decode("latin-1"), BODY_LIMIT)
     return Answer(int(status_line[1]), reason, tuple(headers), head, rest)
 
 
@@ -184,13 +186,13 @@ def body_text(answer: Answer, body: bytes) -> str:
     if coding in ("gzip", "x-gzip", "deflate"):
         body = _inflate(body)
     elif coding != "identity" and body:
-        return f"({len(body)} bytes, {sanitise(coding, 40)})"
+        return f"({len(body)} bytes, {excerpt(coding, 40)})"
     text = body.decode("utf-8", "replace")
     # The excerpt may end inside a character: that one isn't the body's fault.
     strange = sum(not (char.isprintable() or char in "\t\r\n") for char in text) + text.count("\ufffd")
     if strange > max(3, len(text) // 10):
         return f"({len(body)} bytes of binary data)"
-    return sanitise(text)
+    return excerpt(text, BODY_LIMIT)
 
 
 def _inflate(body: bytes) -> bytes:
@@ -201,15 +203,6 @@ def _inflate(body: bytes) -> bytes:
         except zlib.error:
             continue
     return body
-
-
-def sanitise(text: str, limit: int = BODY_LIMIT) -> str:
-    """Text that is safe on a terminal and in a log: lines and tabs stay, all else unprintable goes.
-
-    Control characters, escape sequences' introducer and direction marks become U+FFFD.
-    """
-    text = text[:limit].replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text).strip()
 
 
 def who_answered(answer: Answer, body: str) -> AnsweredBy:

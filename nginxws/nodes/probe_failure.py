@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nginxws.errors import NginxwsError
-from nginxws.nodes.probe_answer import sanitise
+from nginxws.printable import excerpt
 from nginxws.nodes.probe_types import ProbeResult
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def not_connected(exc: OSError, request: ProbeRequest) -> Failure:
     where = request.listener
     if isinstance(exc.__cause__, NginxwsError):  # a transport has words of its own, and better ones
         hint = exc.__cause__.hint or "check `listen` of the server block, and that NGINX runs"
-        return Failure(sanitise(exc.__cause__.message, 400), hint, transient=True)
+        return Failure(excerpt(exc.__cause__.message, 400), hint, transient=True)
     if isinstance(exc, ConnectionRefusedError):
         hint = "check `listen` of the server block, and that NGINX runs"
         if request.from_url:
@@ -100,7 +100,7 @@ def tls_failed(exc: ssl.SSLError, request: ProbeRequest) -> Failure:
         if not request.from_url:
             hint = "probe with the name on the certificate (--server NAME:PORT), or use --probe warn"
         return Failure(
-            f"the certificate isn't valid for {name}: {sanitise(str(verify), 200)}", hint, transient=False
+            f"the certificate isn't valid for {name}: {excerpt(str(verify), 200)}", hint, transient=False
         )
     if reason in _PLAIN_FOR_TLS:
         hint = (
@@ -115,7 +115,7 @@ def tls_failed(exc: ssl.SSLError, request: ProbeRequest) -> Failure:
             "check server_name of the server block, or probe with a name that it has",
             transient=False,
         )
-    words = sanitise(reason.lower().replace("_", " "), 200) or _words(exc)
+    words = excerpt(reason.lower().replace("_", " "), 200) or _words(exc)
     return Failure(
         f"no TLS with {request.listener} for {name}: {words}",
         "see NGINX's error log; check the certificate and ssl_protocols of the server block",
@@ -143,7 +143,7 @@ def not_http(found: NotHttp, request: ProbeRequest) -> Failure:
         hint = "take `http2` from this plain-text `listen`, or give the route a listener of its own"
     elif found.eof:
         hint = "see the error logs of NGINX and of the application"
-    shown = sanitise(data[:_QUOTE].decode("latin-1"))
+    shown = excerpt(data.decode("latin-1"), _QUOTE)
     return Failure(message, hint, transient=found.eof, detail=shown)
 
 
@@ -152,10 +152,10 @@ def bad_upgrade(exc: Exception) -> tuple[str, str]:
     name = getattr(exc, "name", None)
     value = getattr(exc, "value", None)
     if name in ("Upgrade", "Connection", "Sec-WebSocket-Accept"):
-        state = "is missing" if value is None else f"is wrong: {sanitise(str(value), 100)!r}"
+        state = "is missing" if value is None else f"is wrong: {excerpt(str(value), 100)!r}"
         text = f"answered 101, but its header {name} {state}"
     else:
-        text = f"answered 101, but its headers break RFC 6455: {sanitise(str(exc), 200)}"
+        text = f"answered 101, but its headers break RFC 6455: {excerpt(str(exc), 200)}"
     return (
         f"the server {text}; clients refuse that",
         "what answers isn't a WebSocket server, or a proxy on the way changes its headers",
@@ -164,7 +164,7 @@ def bad_upgrade(exc: Exception) -> tuple[str, str]:
 
 def _words(exc: Exception) -> str:
     text = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
-    return sanitise(str(text), 200)
+    return excerpt(str(text), 200)
 
 
 def _seconds(seconds: float) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nginxws.nodes.probe_answer import sanitise
+from nginxws.printable import excerpt
 from nginxws.nodes.probe_redirects import redirect_meaning
 from nginxws.nodes.probe_refusals import UPGRADE_LOST, known_refusal
 
@@ -20,7 +20,7 @@ Meaning = tuple[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """What a meaning depends on. ``body`` is the sanitised excerpt, ``location`` the redirect's target."""
+    """What a meaning depends on. ``body`` is the printable excerpt, ``location`` the redirect's target."""
 
     status: int
     who: AnsweredBy
@@ -64,7 +64,7 @@ def meaning(
 ) -> Meaning:
     """A sentence that tells what this status means for the route, and the next step.
 
-    ``body`` is the answer's sanitised excerpt, ``location`` its Location header.
+    ``body`` is the answer's printable excerpt, ``location`` its Location header.
     """
     case = _Case(status, answered_by, request, body, location)
     explain = _EXPLANATIONS.get(status, _other)
@@ -258,4 +258,4 @@ _EXPLANATIONS: Mapping[int, Callable[[_Case], Meaning]] = {
 
 
 def _path(case: _Case) -> str:
-    return sanitise(case.request.path.partition("?")[0], 200)
+    return excerpt(case.request.path.partition("?")[0], 200)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
-from nginxws.nodes.probe_answer import sanitise
+from nginxws.printable import excerpt
 
 if TYPE_CHECKING:
     from nginxws.nodes.probe_types import AnsweredBy, ProbeRequest
@@ -20,17 +20,17 @@ def redirect_meaning(
     target = _split(location)
     path = request.path.partition("?")[0]
     if target.path != path and target.path.rstrip("/") == path.rstrip("/") != "":
-        return _slash(who, request, path, sanitise(target.path, 200))
+        return _slash(who, request, path, excerpt(target.path, 200))
     if target.path == path and target.scheme in ("https", "wss"):
         found = _https(who, request, target)
         if found is not None:
             return found
     if target.path == path and target.netloc:
         return (
-            f"{request.host} is redirected to {sanitise(target.netloc, 200)}, and {_FOLLOW}",
+            f"{request.host} is redirected to {excerpt(target.netloc, 200)}, and {_FOLLOW}",
             f"use that name: {'in the URL' if request.from_url else '--server NAME, or --host'}",
         )
-    where = f"to {sanitise(location, 200)}" if location else "without a target"
+    where = f"to {excerpt(location, 200)}" if location else "without a target"
     return (
         f"a redirect {where}, and {_FOLLOW}; often it leads to a login page",
         f"send what a logged-in client has: {request.option('header')} Cookie=@env:NAME; "

@@ -7,6 +7,8 @@ import sys
 
 from nginxws.errors import InvalidInput
 
+_LONGEST = 4096  # bytes of a secret's line
+
 
 def ask_secret(prompt: str) -> str | None:
     """Ask on the terminal, without echo; None when there is no terminal or no answer."""
@@ -28,13 +30,14 @@ def secret_from_fd(fd: int) -> str:
     hint = "open it in the shell, as in: nginxws … --sudo-password-fd 3 3< <(pass show lb1)"
     data = bytearray()
     try:
-        while b"\n" not in data and (more := os.read(fd, 1024)):
+        while b"\n" not in data and len(data) <= _LONGEST and (more := os.read(fd, 1024)):
             data += more
         text = bytes(data).partition(b"\n")[0].removesuffix(b"\r").decode()
     except OSError as exc:
         raise InvalidInput(f"can't read file descriptor {fd}: {exc.strerror}", hint=hint) from exc
     except UnicodeDecodeError as exc:
         raise InvalidInput(f"what file descriptor {fd} holds isn't UTF-8", hint=hint) from exc
-    if not text:
-        raise InvalidInput(f"file descriptor {fd} holds no password", hint=hint)
+    if not text or len(text) > _LONGEST:
+        what = "no password" if not text else "no password, but more than 4 KiB on one line"
+        raise InvalidInput(f"file descriptor {fd} holds {what}", hint=hint)
     return text

@@ -75,14 +75,15 @@ def read_node(link: NodeLink, on_step: OnStep, *, undo: bool = True) -> Snapshot
     return take(session, link.options, _missing)
 
 
-def recover_node(link: NodeLink, *, accept: bool = False) -> Recovered:
+def recover_node(link: NodeLink, *, accept: bool = False, on_step: OnStep | None = None) -> Recovered:
     """Undo what an interrupted transaction left, or with ``accept`` keep it; says what it was."""
+    on_step = on_step or (lambda _step, _words: None)
     from nginxws.nodes import transaction
     from nginxws.nodes.snapshot import take
 
     session = link.session()
     logs = _logs(take(session, link.options, _missing))
-    return transaction.recover(session, link.options, logs, lambda _step, _words: None, accept=accept)
+    return transaction.recover(session, link.options, logs, on_step, accept=accept)
 
 
 def _missing(now: Snapshot) -> list[str]:

@@ -53,7 +53,7 @@ def connect(target: Target, options: SshOptions) -> SshTransport:
             sessions.append(Session(link, hop, keys))
             authenticate(sessions[-1].transport, hop, options.ask)
             sessions[-1].watch()
-    except BaseException:
+    except BaseException:  # Ctrl-C as well: no hop may stay open
         _close_all(sessions)
         dialling.abandon()
         raise
@@ -103,7 +103,7 @@ class Session:
         self.transport: Any = paramiko.Transport(link, default_window_size=_WINDOW)
         try:
             self._handshake(known)
-        except BaseException:
+        except BaseException:  # Ctrl-C as well: nobody else could close it
             self.close()
             raise
 

@@ -213,7 +213,7 @@ def _open_agent(path: str | None) -> Any:
         sock.settimeout(_AGENT_TIMEOUT)
         sock.connect(path)
         agent._connect(sock)  # the public class only knows SSH_AUTH_SOCK, not IdentityAgent
-    except Exception:
+    except Exception:  # whatever it was, the caller says so; only the socket is ours
         sock.close()
         raise
     return agent

@@ -188,12 +188,18 @@ def matches(pattern_list: list[str], value: str) -> bool:
     found = False
     for pattern in pattern_list:
         negated = pattern.startswith("!")
-        regex = re.escape(pattern.removeprefix("!")).replace(r"\*", ".*").replace(r"\?", ".")
-        if re.fullmatch(regex, value, re.DOTALL):
+        if _glob(pattern.removeprefix("!")).fullmatch(value):
             if negated:
                 return False
             found = True
     return found
+
+
+def _glob(pattern: str) -> re.Pattern[str]:
+    """The pattern as a regular expression that is linear: a star but the last never tries a second place."""
+    first, *stars = (re.escape(part).replace(r"\?", ".") for part in pattern.split("*"))
+    atomic = "".join(f"(?>.*?{part})" for part in stars[:-1])
+    return re.compile(first + atomic + "".join(f".*{part}" for part in stars[-1:]), re.DOTALL)
 
 
 def _host_applies(setting: Setting, state: _Lookup) -> bool:

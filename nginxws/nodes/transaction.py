@@ -80,7 +80,6 @@ class _Run:
                 self.tested = words
             self.on_step(name, words)
         elif frame.kind == "ready" and not self.interrupted:
-            self.on_step("probe", "")
             try:
                 with self.interrupts.raised():
                     self.refused = self.decide() or ""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from nginxws.errors import ConnectionFailed
-from nginxws.nodes.probe_answer import sanitise
+from nginxws.printable import excerpt
 
 if TYPE_CHECKING:
     from websockets.client import ClientProtocol
@@ -42,10 +42,10 @@ class Received:
     def show(self) -> str:
         """For people: bounded, no control characters."""
         if self.kind == "text":
-            return sanitise(self.data.decode("utf-8", "replace"), _QUOTE)
+            return excerpt(self.data.decode("utf-8", "replace"), _QUOTE)
         if self.kind == "binary":
             return f"({len(self.data)} bytes of binary data)"
-        reason = f" {sanitise(self.reason, _QUOTE)}" if self.reason else ""
+        reason = f" {excerpt(self.reason, _QUOTE)}" if self.reason else ""
         return f"(closed: {self.code}{reason})"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -56,6 +57,7 @@ def _node_json(outcome: NodeOutcome) -> dict[str, Any]:
     result: dict[str, Any] = {"changes": [], "files": [], "diff": ""}
     if outcome.plan is not None:
         result |= outcome.plan.as_json()
+    result["findings"] = [dataclasses.asdict(finding) for finding in outcome.findings]
     result |= {"applied": outcome.done, "revision": None, "tested": None, "probes": []}
     if outcome.applied is not None:
         committed = outcome.applied.committed
@@ -119,6 +121,8 @@ def _lines(outcome: NodeOutcome, plan: NodePlan) -> Iterator[str]:
 
 
 def _warn(outcome: NodeOutcome) -> None:
+    for finding in outcome.findings:
+        show_warning(f"{outcome.node}: {finding.where}: {finding.message}", finding.hint)
     if outcome.applied is None:
         return
     for route, probe in outcome.applied.probes:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -91,13 +92,19 @@ def test_two_megabytes_are_parsed_faster_than_by_crossplane(two_megabytes: Path)
     import crossplane
 
     data = two_megabytes.read_bytes()
-    begin = time.process_time()
-    parse(data, "large.conf")
-    ours = time.process_time() - begin
-    begin = time.process_time()
-    crossplane.parse(str(two_megabytes), single=True)
-    theirs = time.process_time() - begin
+    ours = best_of_three(lambda: parse(data, "large.conf"))
+    theirs = best_of_three(lambda: crossplane.parse(str(two_megabytes), single=True))
     assert ours < 0.5 * theirs
+
+
+def best_of_three(work: Callable[[], object]) -> float:
+    """Seconds of processor time: the least, for what a busy machine adds isn't the work's."""
+    times = []
+    for _ in range(3):
+        begin = time.process_time()
+        work()
+        times.append(time.process_time() - begin)
+    return min(times)
 
 
 def test_text_report_names_files_and_reasons(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

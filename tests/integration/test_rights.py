@@ -148,7 +148,13 @@ def test_a_wrong_sudo_password_is_tried_once(user: Nginxws, stage: Stage, backen
     try:
         with stage.node.untouched():
             done = user(
-                "add-route", "/ws/", backend.address, "--sudo-password-fd", str(read), code=6, pass_fds=(read,)
+                "add-route",
+                "/ws/",
+                backend.address,
+                "--sudo-password-fd",
+                str(read),
+                code=6,
+                pass_fds=(read,),
             )
     finally:
         os.close(read)

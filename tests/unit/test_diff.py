@@ -38,6 +38,20 @@ def test_lines_taken_out() -> None:
     assert show(before, Edit(2, 4, b"")).endswith("@@ -1,3 +1,2 @@\n a\n-b\n c\n")
 
 
+def test_an_edit_that_repeats_many_lines() -> None:
+    """What is the same inside an edit joins what is the same around it: no hunk without a change."""
+    lines = [f"{number}\n".encode() for number in range(30)]
+    before, same = b"".join(lines), b"".join(lines[2:20])
+    start = len(b"".join(lines[:2]))
+    edit = Edit(start, start + len(same), same + b"new\n")
+    assert show(before, edit).splitlines(keepends=True) == by_difflib(before, apply_edits(before, [edit]))
+
+
+def test_edits_that_touch_in_the_middle_of_a_line() -> None:
+    shown = show(b"a\n\na\n", Edit(1, 2, b""), Edit(2, 3, b""))
+    assert shown.endswith("@@ -1,3 +1 @@\n-a\n-\n-a\n+aa\n")
+
+
 def test_nothing() -> None:
     assert show(b"a\n") == ""
     assert show(b"a\nb\n", Edit(2, 4, b"b\n")) == ""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from nginxws import files
 from nginxws.config.splice import Edit
-from nginxws.errors import ConfigError, NodeError, StaleError
+from nginxws.errors import ConfigError, NodeError, RestoreFailed, StaleError
 from nginxws.plan import FilePlan
 
 
@@ -105,3 +106,31 @@ def test_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert caught.value.hint
     assert (one.read_bytes(), two.read_bytes()) == (b"1", b"2")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2"]
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_an_interrupt_between_two_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stubborn: bool
+) -> None:
+    one, two = tmp_path / "1", tmp_path / "2"
+    one.write_bytes(b"1")
+    two.write_bytes(b"2")
+    rename, calls = Path.replace, count()
+
+    def interrupted(source: Path, target: Path) -> Path:
+        number = next(calls)
+        if number == 1:
+            raise KeyboardInterrupt
+        if number == 2 and stubborn:
+            raise OSError(30, "Read-only file system")
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    plans = [planned(one, b"1 new"), planned(two, b"2 new")]
+    if stubborn:
+        with pytest.raises(RestoreFailed, match=str(one)):
+            files.write(plans)
+        return
+    with pytest.raises(KeyboardInterrupt):
+        files.write(plans)
+    assert (one.read_bytes(), two.read_bytes()) == (b"1", b"2")

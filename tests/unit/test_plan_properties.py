@@ -123,7 +123,7 @@ def test_any_puts_and_drops_leave_foreign_bytes_alone(files: dict[str, bytes], s
     assert apply(now, make_plan(snapshot(now), drops)) == files
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=configurations(), first=wanted, then=wanted | unwanted)
 def test_patch_makes_of_the_diff_what_was_planned(
     files: dict[str, bytes], first: Put, then: Wanted, tmp_path: Path, numbers: count[int]

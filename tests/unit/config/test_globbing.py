@@ -72,3 +72,10 @@ def test_globs_sort_by_bytes() -> None:
 @given(st.text(alphabet="ab*?[]!^-\\/.", max_size=12))
 def test_any_pattern_compiles(pattern: str) -> None:
     assert glob_regex(pattern).pattern is not None
+
+
+def test_many_stars_end_soon() -> None:
+    """Each star tried at each place would be some 10^12 tries."""
+    assert glob_regex("*a" * 12 + "b").fullmatch("a" * 300) is None
+    assert glob_regex("/*/*a*b*.conf").fullmatch("/x/aab.conf")
+    assert glob_regex("/*a*/b").fullmatch("/xax/y/b") is None

@@ -241,8 +241,9 @@ def test_pcre_spellings(pattern: bytes, subject: bytes, matches: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", [rb"(?R)", rb"\Qa\E", rb"(", rb"\K", rb"(?|a|b)", rb"[[:nope:]]", rb"a(?i)b", rb"[[:^alpha:]]"]
-)
+    "pattern", [rb"(?R)", rb"\Qa\E", rb"(", rb"\K", rb"(?|a|b)", rb"[[:nope:]]", rb"a(?i)b", rb"[[:^alpha:]]",
+     rb"^(([a-z0-9]+)-?)+\.example\.com$", rb"^(a+){3,}$", rb"(?:(?:x*y)*)*$"],
+)  # fmt: skip
 def test_pcre_that_python_cannot_say(pattern: bytes) -> None:
     assert compile_pcre(pattern) is None
 

@@ -36,7 +36,7 @@ def test_first_line_of_a_descriptor(data: bytes, secret: str) -> None:
         os.close(fd)
 
 
-@pytest.mark.parametrize("data", [b"", b"\n", b"\xff\n"])
+@pytest.mark.parametrize("data", [b"", b"\n", b"\xff\n", b"x" * 5000 + b"\n"])
 def test_nothing_usable(data: bytes) -> None:
     fd = pipe_with(data)
     try:
