@@ -169,9 +169,11 @@ def _interrupted(node: str) -> Interrupted:
 def warm_up() -> None:
     """Import what the plan and the proof need, while the node is busy with the snapshot."""
     from nginxws.nodes import probe
+    from nginxws.templating import load
 
-    for module in ("crossplane", "jinja2", "nginxws.planner"):
+    for module in ("crossplane", "nginxws.planner"):
         import_module(module)
+    load(None)  # compiles the templates
     probe.warm_up()
 
 

@@ -22,7 +22,7 @@ _GRACE = 2.0  # seconds a program gets to end by itself once its input has ended
 
 
 class LocalTransport:
-    """Programs and ports of this machine."""
+    """Programs and ports of this machine; see `Transport`."""
 
     def __init__(self, name: str = "local") -> None:
         self.name = name
@@ -41,7 +41,6 @@ class LocalTransport:
         return process
 
     def dial(self, host: str, port: int, timeout: float) -> LocalStream:
-        """See `Transport`."""
         try:
             return LocalStream(dial_tcp(host, port, timeout), self.name)
         except OSError as exc:
@@ -208,14 +207,12 @@ class LocalStream:
         self._node = node
 
     def send(self, data: bytes) -> None:
-        """See `ByteStream`."""
         try:
             self._stream.send(data)
         except OSError as exc:
             raise self._broke("sending", exc) from exc
 
     def recv(self, size: int, timeout: float) -> bytes:
-        """See `ByteStream`."""
         try:
             return self._stream.recv(size, timeout)
         except TimeoutError:
@@ -224,7 +221,6 @@ class LocalStream:
             raise self._broke("receiving", exc) from exc
 
     def close(self) -> None:
-        """See `ByteStream`."""
         self._stream.close()
 
     def _broke(self, doing: str, error: OSError) -> ConnectionFailed:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nginxws.errors import NginxwsError
-from nginxws.printable import excerpt
 from nginxws.nodes.probe_types import ProbeResult
+from nginxws.printable import excerpt
 
 if TYPE_CHECKING:
     import ssl

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nginxws.printable import excerpt
 from nginxws.nodes.probe_redirects import redirect_meaning
 from nginxws.nodes.probe_refusals import UPGRADE_LOST, known_refusal
+from nginxws.printable import excerpt
 
 if TYPE_CHECKING:
     from nginxws.nodes.probe_types import AnsweredBy, ProbeRequest

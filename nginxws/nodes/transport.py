@@ -112,6 +112,7 @@ class Target:
 
     @property
     def is_local(self) -> bool:
+        """Whether it is the machine we run on."""
         return not self.host
 
     @classmethod

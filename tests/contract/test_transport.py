@@ -250,6 +250,8 @@ def test_dial_and_echo(transport: Transport, echo_port: int) -> None:
     assert stream.recv(100, SOON) == b"ping"
     with pytest.raises(TimeoutError):
         stream.recv(100, 0.05)
+    with pytest.raises(TimeoutError):
+        stream.recv(100, 0)
     stream.send(b"pong")
     assert stream.recv(2, SOON) == b"po"
     assert stream.recv(2, SOON) == b"ng"

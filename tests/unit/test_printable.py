@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nginxws.report.clean import clean, one_line
+from nginxws.printable import clean, excerpt, one_line
 
 anything = st.text(st.characters(), max_size=60)
 nasty = st.text("\x00\x07\x08\t\n\x0b\r\x1b[]a0m\x7f\x9b\u061c\u200e\u2028\u202e\u2066\udcff", max_size=40)
@@ -44,3 +44,16 @@ def test_no_control_character_is_left(text: str) -> None:
     shown.encode()  # what is no text can't reach the stream's encoder
     assert "\n" not in one_line(text)
     assert "\t" not in one_line(text)
+
+
+def test_an_excerpt_keeps_words_and_lines() -> None:
+    assert excerpt(" a\tb\r\nc\rd\x1b[31m\u202e\x9b \n", 99) == "a\tb\nc\nd\ufffd[31m\ufffd\ufffd"
+    assert excerpt("abcdef", 3) == "abc"
+
+
+@given(anything | nasty)
+def test_an_excerpt_is_harmless_and_no_longer(text: str) -> None:
+    shown = excerpt(text, 30)
+    assert len(shown) <= 30
+    assert clean(shown) == shown
+    assert excerpt(shown, 30) == shown

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
+import pytest
+
+from nginxws.errors import InvalidInput
 from nginxws.nodes.connect import connect
 from nginxws.nodes.local import LocalTransport
 from nginxws.nodes.transport import Target
@@ -14,6 +18,14 @@ def test_local() -> None:
     with connect(Target.parse("local")) as transport:
         assert isinstance(transport, LocalTransport)
         assert transport.name == "local"
+
+
+def test_local_where_there_is_no_posix(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as windows:
+        windows.setattr(os, "name", "nt")
+        with pytest.raises(InvalidInput, match="this machine can't be a node: ") as caught:
+            connect(Target.parse("local"))
+    assert caught.value.hint == "name a node with --node HOST, or use --file"
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed() -> None:

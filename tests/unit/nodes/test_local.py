@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nginxws.errors import ConnectionFailed
-from nginxws.nodes.local import LocalTransport, SocketStream
+from nginxws.nodes.local import LocalStream, LocalTransport
 
 SOON = 20.0  # seconds that nothing here should need
 
@@ -68,12 +68,13 @@ def test_stream_to_a_peer_that_is_gone() -> None:
         peer, _ = server.accept()
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         peer.close()  # with a reset
-        with pytest.raises(ConnectionFailed, match="broke"):
+        with pytest.raises(ConnectionFailed, match="broke") as caught:
             send_and_receive(stream, 100)
+        assert (caught.value.node, bool(caught.value.hint)) == ("local", True)
         stream.close()
 
 
-def send_and_receive(stream: SocketStream, times: int) -> None:
+def send_and_receive(stream: LocalStream, times: int) -> None:
     for _ in range(times):
         stream.send(b"x" * 65536)
         stream.recv(1, 0.5)

@@ -23,7 +23,6 @@ from nginxws.nodes.probe_answer import (
     parse_head,
     read_answer,
     read_body,
-    sanitise,
     who_answered,
 )
 
@@ -188,18 +187,6 @@ def test_binary() -> None:
     assert body_text(answer(), bytes(range(256))) == "(256 bytes of binary data)"
     assert body_text(answer(), "grüße\n".encode()) == "grüße"
     assert body_text(answer(), "grüße".encode()[:3]) == "gr\ufffd"
-
-
-@given(st.text())
-def test_sanitised_text_is_harmless(text: str) -> None:
-    safe = sanitise(text)
-    assert all(char.isprintable() or char in "\n\t" for char in safe)
-    assert sanitise(safe) == safe
-
-
-def test_sanitise_keeps_words_and_lines() -> None:
-    assert sanitise(" a\tb\r\nc\x1b[31m\u202e\x9b \n") == "a\tb\nc\ufffd[31m\ufffd\ufffd"
-    assert sanitise("abcdef", 3) == "abc"
 
 
 @pytest.mark.parametrize(
