@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from difflib import get_close_matches
 
 from nginxws.config.blocks import ManagedBlock
 from nginxws.config.matching import Locations, location_key
+from nginxws.config.pcre import matches_everything
 from nginxws.config.servers import ServerBlock
 from nginxws.config.tree import Located
+from nginxws.config.upgrade import passes_upgrade
 from nginxws.equivalence import differences
 from nginxws.errors import DriftError, RouteConflict
 from nginxws.plan import Put
+from nginxws.route import Match
 
 #: The managed block that a location stands in, None for a hand-written one.
 Owner = Callable[[Located], ManagedBlock | None]
+
+#: Stands for whatever is below a path: a segment that nobody has a location for.
+_ANY = "/nginxws.invalid"
 
 _MODIFIERS = ("", "=", "~", "~*")  # "^~" shares its names with ""
 
@@ -38,7 +45,35 @@ def taken_over(
     blocks of ``gone`` are in nobody's way.
     Raises RouteConflict when a location is in the way that the route may not replace. Whether an
     adopted one does no more than the route is another question: ``refuse_unlike``.
+
+    A location of another form may be in the way as well: one that would keep the path from the route
+    (``location = /ws/`` from a prefix), or one that proxies WebSockets of this very path and would lose
+    them to the route without a word (a regex, a nested location). A shorter prefix such as
+    ``location /`` never is: a more specific route is an ordinary change.
     """
+    found = _same(want, known, own, owner, gone)
+    if own is not None or want.route.match is Match.REGEX:
+        return found
+    for keeper in known.keepers(want.route.modifier, want.route.path):
+        block = owner(keeper)
+        if block is not None and block in gone:
+            continue
+        exact = location_key(keeper.directive).modifier == "="
+        if block is not None or not exact or found is not None or not want.replace:
+            raise _kept(keeper, block, want, alone=exact and found is None)
+        found = keeper
+    if found is None and not want.replace:
+        path = want.route.path
+        _refuse_to_shadow(path, path, known, owner)
+        if want.route.match is not Match.EXACT:
+            _refuse_to_shadow(path, path.removesuffix("/") + _ANY, known, owner)
+    return found
+
+
+def _same(
+    want: Put, known: Locations, own: ManagedBlock | None, owner: Owner, gone: Collection[ManagedBlock]
+) -> Located | None:
+    """The hand-written location that NGINX would call a duplicate of the route's, to be taken over."""
     found: Located | None = None
     for number, (modifier, path) in enumerate(want.route.locations):
         same = known.find_same(modifier, path)
@@ -51,6 +86,30 @@ def taken_over(
             raise _conflict(same, block, own, want, slashless=number > 0)
         found = same
     return found
+
+
+def _refuse_to_shadow(path: str, uri: str, known: Locations, owner: Owner) -> None:
+    """Raise RouteConflict when a hand-written location of another form serves WebSockets of this path.
+
+    ``uri`` is what to look at: the path, or something below it.
+    """
+    now = known.serve(uri)
+    hand = now.location
+    if hand is None or now.redirect or owner(hand) is not None:
+        return
+    key = location_key(hand.directive)
+    if key.is_regex:
+        meant = not matches_everything(key.raw, caseless=key.modifier == "~*")
+    else:
+        meant = key.path == path
+    if meant and passes_upgrade(known.server, hand):
+        raise RouteConflict(
+            f"{path} is already served by this hand-written location",
+            file=hand.file.path,
+            line=hand.directive.line,
+            hint=f"take it out by hand, or use --replace: the route then comes before it for {path}, "
+            "and it stays where it is",
+        )
 
 
 def refuse_unlike(hand: Located, server: ServerBlock, rendered: str) -> None:
@@ -80,6 +139,34 @@ def refuse_hand_written(path: str, servers: Iterable[Locations], owner: Owner) -
                     line=same.directive.line,
                     hint="take it out by hand; only managed routes are removed",
                 )
+
+
+def elsewhere(path: str, blocks: Sequence[ManagedBlock]) -> str:
+    """Where a route that isn't in the wanted server may be instead, in words; empty: nowhere."""
+    routes = [block for block in blocks if block.id.kind == "route"]
+    for block in routes:
+        if block.id.name == path:
+            return f"it is in another server ({block.file}:{block.line})"
+    paths = {block.id.name for block in routes}
+    slashless = path.rstrip("/")
+    close = [one for one in (slashless, f"{slashless}/") if one in paths]
+    close = close or get_close_matches(path, paths, n=1, cutoff=0.65)
+    return f"did you mean {close[0]}?" if close else ""
+
+
+def _kept(keeper: Located, block: ManagedBlock | None, want: Put, *, alone: bool) -> RouteConflict:
+    """The conflict with a location that would keep the path; ``alone``: the route could replace it."""
+    key, path = location_key(keeper.directive), want.route.path
+    if block is not None:
+        return _conflict(keeper, block, None, want, slashless=False)
+    if key.is_regex:
+        message = f"{path} would never get to the route: this hand-written regex wins over a plain prefix"
+        hint = "use --match priority, which no regex wins over, or take the location out by hand"
+    else:
+        message = f"{path} is already served by this hand-written location, whose exact match comes first"
+        hint = "--replace puts the route in its place, for the paths below it as well"
+        hint = hint if alone else "take it out by hand first"
+    return RouteConflict(message, file=keeper.file.path, line=keeper.directive.line, hint=hint)
 
 
 def _conflict(

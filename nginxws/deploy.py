@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nginxws.checks.finding import Finding
@@ -24,9 +24,11 @@ from nginxws.errors import (
 from nginxws.nodes import transaction
 from nginxws.nodes.link import NodeLink
 from nginxws.nodes.options import ProbePolicy
-from nginxws.nodes.probe import probe_until
-from nginxws.nodes.probe_types import ProbeRequest, ProbeResult
-from nginxws.plan import NodePlan, ProbePoint
+from nginxws.nodes.probe_types import ProbeResult
+from nginxws.nodes.session import Done
+from nginxws.nodes.snapshot import refusal
+from nginxws.plan import NodePlan
+from nginxws.proving import Proof
 from nginxws.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -45,65 +47,6 @@ class Applied:
     probes: tuple[tuple[str, ProbeResult], ...] = ()
 
 
-class _Proof:
-    """Probes every route of a plan; remembers the results for the report."""
-
-    def __init__(self, link: NodeLink, plan: NodePlan, policy: ProbePolicy, on_step: OnStep) -> None:
-        self.link = link
-        self.plan = plan
-        self.policy = policy
-        self.on_step = on_step
-        self.results: list[tuple[str, ProbeResult]] = []
-
-    @property
-    def failed(self) -> ProbeResult | None:
-        return next((result for _route, result in self.results if not result.ok), None)
-
-    def decide(self) -> str | None:
-        """None to commit; the reason for a rollback otherwise."""
-        if self.policy.mode == "off":
-            return None
-        for point in self.plan.probes:
-            self.on_step("probe", point.route)
-            result = self._probe(point)
-            self.results.append((point.route, result))
-            if not result.ok and self.policy.mode == "required":
-                return result.message
-        return None
-
-    def _probe(self, point: ProbePoint) -> ProbeResult:
-        policy = self.policy
-        if policy.url is not None:
-            return _from_outside(policy.url, policy)
-        if point.problem is not None and (point.host is not None or policy.host is None):
-            return _not_tried(point)
-        request = ProbeRequest(
-            path=policy.path or point.path,
-            host=policy.host or point.host or "",
-            tls=point.tls,
-            verify_tls=False,  # the connection ends at the node's own listener, through verified SSH
-            headers=policy.headers,
-            proxy_protocol=point.proxy_protocol,
-            expect=policy.expect,
-            timeout=policy.timeout,
-            listener=f"{point.address}:{point.port} of the node",
-        )
-        return probe_until(
-            lambda: self.link.dial(point.address, point.port, policy.timeout), request, policy.timeout
-        )
-
-
-def _from_outside(url: str, policy: ProbePolicy) -> ProbeResult:
-    """The probe from this machine through a public address; TLS is verified."""
-    from nginxws.nodes.probe_url import parse_url, url_request
-    from nginxws.nodes.streams import dial_tcp
-
-    target = parse_url(url)
-    request = url_request(target, expect=policy.expect, headers=policy.headers, timeout=policy.timeout)
-    request = replace(request, from_url=False)  # hints name add-route's options
-    return probe_until(lambda: dial_tcp(target.host, target.port, policy.timeout), request, policy.timeout)
-
-
 def apply(link: NodeLink, plan: NodePlan, policy: ProbePolicy, on_step: OnStep) -> Applied:
     """Carry out one node's plan. The plan must have changes.
 
@@ -111,7 +54,7 @@ def apply(link: NodeLink, plan: NodePlan, policy: ProbePolicy, on_step: OnStep) 
     (everything put back), RestoreFailed (a human is needed), NodeError (nothing
     changed), ConnectionFailed (the node can't be asked what became of it).
     """
-    proof = _Proof(link, plan, policy, on_step)
+    proof = Proof(link, plan, policy, on_step)
     identity = transaction.new_id()
     try:
         committed = transaction.run(link.session(), plan, link.options, identity, on_step, proof.decide)
@@ -129,7 +72,8 @@ class NodeOutcome:
     """What became of one node (or file): its plan, and how far it got.
 
     ``written`` is for files here, which are written and not applied. ``findings``
-    are errors that its files had before.
+    are errors that its files had before, ``standing`` the probes of routes that
+    were there already.
     """
 
     node: str
@@ -138,6 +82,12 @@ class NodeOutcome:
     error: NginxwsError | None = None
     written: bool = False
     findings: tuple[Finding, ...] = ()
+    standing: tuple[tuple[str, ProbeResult], ...] = ()
+
+    @property
+    def probes(self) -> tuple[tuple[str, ProbeResult], ...]:
+        """What every probe came to: of routes just applied, or of those left as they are."""
+        return self.standing if self.applied is None else self.applied.probes
 
     @property
     def done(self) -> bool:
@@ -171,7 +121,7 @@ def check_plan(now: Snapshot, plan: NodePlan) -> tuple[Finding, ...]:
 
     Raises ConfigError when NGINX refuses what is there already, or for errors the plan would bring in.
     """
-    _refuse_broken(now)
+    _refuse_broken(now, plan)
     before = {file.path: file.before for file in plan.files}
     after = {file.path: file.after for file in plan.files}
     found = new_errors(before, after, now.nginx.conf, plan.contexts)
@@ -188,22 +138,31 @@ def check_plan(now: Snapshot, plan: NodePlan) -> tuple[Finding, ...]:
     return found.old
 
 
-def _refuse_broken(now: Snapshot) -> None:
+def refuse_stopped(now: Snapshot) -> None:
+    """Raise NodeError when the node's NGINX isn't running: no route could be live there."""
+    if not now.master:
+        raise refusal(now.node, Done("refused", "not-running", now.nginx.pid_file))
+
+
+def _refuse_broken(now: Snapshot, plan: NodePlan) -> None:
     """NGINX's own test failed before any change of ours: no reload could take the route over.
 
-    A test that fails for want of rights says nothing about the configuration.
+    A test that fails for want of rights says nothing about the configuration, and one that
+    misses a shared block of ours is what the plan mends.
     """
     words = now.test_failure
-    if words is not None and "ermission denied" not in words:
+    complaints = [line for line in (words or "").splitlines() if "[emerg]" in line]
+    mended = plan.mends and bool(complaints) and all("nginxws_" in line for line in complaints)
+    if words is not None and "ermission denied" not in words and not mended:
         raise ConfigError(
             "NGINX's own test of the configuration fails, as it did before this command; nothing was changed",
             node=now.node,
-            detail=words,
+            detail="\n".join([words, *plan.lacking]),
             hint=f"correct what it says first; `{now.nginx.binary} -t -c {now.nginx.conf}` on the node tells",
         )
 
 
-def _with_probe(error: Restored, proof: _Proof) -> Restored:
+def _with_probe(error: Restored, proof: Proof) -> Restored:
     """The same error, told in the probe's words when it was the probe that failed."""
     result = proof.failed
     if result is None or error.cause != "probe":
@@ -249,10 +208,3 @@ def _recover_soon(
                     hint="run `nginxws recover` when the node can be reached: it says what became of it",
                 ) from again
             time.sleep(_RETRY)
-
-
-def _not_tried(point: ProbePoint) -> ProbeResult:
-    hint = "prove it from outside with --probe-url, or use --probe warn"
-    if point.host is None:
-        hint = f"name a host that this server answers with --probe-host; else {hint}"
-    return ProbeResult(False, None, None, "unknown", point.problem or "", hint)

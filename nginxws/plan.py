@@ -12,9 +12,6 @@ from nginxws.config.splice import Edit
 from nginxws.diff import unified
 from nginxws.route import Route
 
-#: Version of the JSON form: a reader ignores unknown minors and refuses unknown majors.
-FORMAT_VERSION = "1.0"
-
 Action = Literal["add", "change", "remove", "unchanged"]
 
 
@@ -48,7 +45,10 @@ Wanted = Put | Drop
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What happens to one route: in which server, at which ``file:line``; ``note`` is for the user."""
+    """What happens to one route: in which server, at which ``file:line``; ``note`` is for the user.
+
+    ``where`` is the route's begin marker, in the file as it will be; for a route that goes, as it was.
+    """
 
     action: Action
     route: str
@@ -98,17 +98,23 @@ class NodePlan:
 
     ``base`` holds the real path and sha256 of every file the plan was made from,
     ``contexts`` where each file stands (for the crossplane gate), ``error_logs``
-    where NGINX reports a failed reload.
+    where NGINX reports a failed reload. ``probes`` prove the routes that change,
+    ``standing`` those that are there already. ``mends`` says that NGINX's own test fails, that managed routes
+    lean on shared blocks (maps, upstreams) that are missing, and that after this plan none does: that may be
+    all the test complains of. ``lacking`` tells, a line each, which routes would still miss one.
     """
 
     node: str
     changes: tuple[Change, ...]
     files: tuple[FilePlan, ...]
     probes: tuple[ProbePoint, ...] = ()
+    standing: tuple[ProbePoint, ...] = ()
     base: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     contexts: dict[str, frozenset[tuple[str, ...]]] = field(default_factory=dict, repr=False)
     error_logs: tuple[str, ...] = ()
     test_refused: bool = False
+    mends: bool = False
+    lacking: tuple[str, ...] = ()
 
     @cached_property
     def diff(self) -> str:

@@ -5,31 +5,37 @@ from __future__ import annotations
 import posixpath
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from nginxws.config.anchors import Anchor, insertion_after, late_map_hash
 from nginxws.config.blocks import BlockId, ManagedBlock
 from nginxws.config.document import parse
 from nginxws.config.proof import verify
 from nginxws.config.servers import ServerBlock, choose_server, named, spelling
-from nginxws.config.shared import BlockIndex, foreign_definitions, references
+from nginxws.config.shared import (
+    MAP_NAMES,
+    MAPS,
+    BlockIndex,
+    foreign_definitions,
+    references,
+    unmet,
+)
 from nginxws.config.splice import Splicer, apply_edits, http_insertion_point
 from nginxws.config.tree import ConfigTree, MappingReader, load
-from nginxws.conflicts import refuse_drift, refuse_hand_written, refuse_unlike, taken_over
+from nginxws.conflicts import elsewhere, refuse_drift, refuse_hand_written, refuse_unlike, taken_over
 from nginxws.errorlog import error_logs
 from nginxws.errors import ConfigError, ParseError, ServerChoiceError, SpliceError
 from nginxws.features import CURRENT, Features
 from nginxws.plan import Action, Change, Drop, FilePlan, NodePlan, ProbePoint, Put, Wanted
 from nginxws.probing import probe_point
 from nginxws.render import RenderContext, Rendered, render
-from nginxws.site import MAPS, Site, shared_texts
+from nginxws.site import Home, Site, Whereabouts, shared_texts
 from nginxws.snapshot import Snapshot
 
 __all__ = ["error_logs", "load_tree", "make_plan"]
 
-#: Names that the maps block defines.
-MAP_NAMES = frozenset({b"nginxws_upgrade", b"nginxws_connection"})
 _BUG = "nothing was changed; please report this as a bug"
 
 
@@ -46,11 +52,15 @@ def make_plan(now: Snapshot, wanted: Sequence[Wanted], *, templates: Path | None
 
 def load_tree(now: Snapshot) -> ConfigTree:
     """The tree of a snapshot. Raises ConfigError when a file of it is missing or can't be parsed."""
-    tree = load(now.nginx.conf, MappingReader(now.texts()))
-    for problem in tree.problems:
-        # A missing file is a problem of NGINX's own test; one that can't be parsed may hide a server.
-        if isinstance(problem, ParseError) or now.test_failure is not None:
-            raise problem
+    try:
+        tree = load(now.nginx.conf, MappingReader(now.texts()))
+        for problem in tree.problems:
+            # A missing file is a problem of NGINX's own test; one that can't be parsed may hide a server.
+            if isinstance(problem, ParseError) or now.test_failure is not None:
+                raise problem
+    except ParseError as error:
+        hint = f"{error.hint}: the file was so before this command, which changed nothing"
+        raise ParseError(error.message, file=error.file, line=error.line, hint=hint) from error
     return tree
 
 
@@ -79,9 +89,12 @@ class _Planner:
         self.chosen: dict[str | None, ServerBlock] = {}
         self.changes: list[Change] = []
         self.probes: list[ProbePoint] = []
+        self.standing: list[ProbePoint] = []
         self.gone: set[ManagedBlock] = set()
         self.needs: dict[BlockId, _Need] = {}
         self.written: dict[str, list[tuple[BlockId, str]]] = {}
+        self.homes: dict[int, Home] = {}
+        self.whereabouts = Whereabouts()
 
     def plan(self, wanted: Sequence[Wanted]) -> NodePlan:
         for drop in (one for one in wanted if isinstance(one, Drop)):
@@ -91,15 +104,20 @@ class _Planner:
         if any(change.action != "unchanged" for change in self.changes):
             self.put_shared()
             self.drop_shared(any(one.overwrite_drift for one in wanted))
+        files = tuple(self.files())
+        mends, lacking = self.mending(files)
         return NodePlan(
             node=self.now.node,
-            changes=tuple(self.changes),
-            files=tuple(self.files()),
+            changes=tuple(self.placed(number, change) for number, change in enumerate(self.changes)),
+            files=files,
             probes=tuple(self.probes),
+            standing=tuple(self.standing),
             base=tuple((file.real, file.sha256) for file in self.now.files),
             contexts={path: file.contexts for path, file in self.tree.files.items()},
             error_logs=error_logs(self.now, self.tree),
             test_refused=self.now.test_failure is not None,
+            mends=mends,
+            lacking=lacking,
         )
 
     def site(self, server: ServerBlock) -> Site:
@@ -118,15 +136,20 @@ class _Planner:
         for modifier, path in route.locations:
             site.claim(modifier, path, route.path)
         rendered = render(route, RenderContext(site.headers, self.features), self.templates)
-        action = self.write(want, site, rendered)
-        self.changes.append(Change(action, route.path, site.server.label, site.server.where))
+        action, splicer = self.write(want, site, rendered)
+        home = Home(BlockId("route", route.path), splicer.document, site.server.directive)
+        self.homes[len(self.changes)] = home
+        self.changes.append(Change(action, route.path, site.server.label))
         for block_id, text in shared_texts(rendered):
             self.needs.setdefault(block_id, _Need(text, site, want.overwrite_drift))
-        if action != "unchanged":
-            self.probes.append(probe_point(route, site.server, want.server))
+        point = probe_point(route, site.server, want.server)
+        (self.standing if action == "unchanged" else self.probes).append(point)
 
-    def write(self, want: Put, site: Site, rendered: Rendered) -> Action:
-        """Put the route's block where it belongs: over its own, over a hand-written location, or anew."""
+    def write(self, want: Put, site: Site, rendered: Rendered) -> tuple[Action, Splicer]:
+        """Put the route's block where it belongs: over its own, over a hand-written location, or anew.
+
+        What that is called, and the file's splicer.
+        """
         block_id = BlockId("route", want.route.path)
         block = site.routes.get(want.route.path)
         block = None if block in self.gone else block
@@ -135,7 +158,7 @@ class _Planner:
         if block is not None:
             refuse_drift(block, want.overwrite_drift)
             if not splicer.replace(block, rendered.location):
-                return "unchanged" if self.intact(rendered) else "change"
+                return "unchanged" if self.intact(rendered) else "change", splicer
             self.gone.add(block)
         elif hand is not None:
             if not want.replace:
@@ -145,7 +168,7 @@ class _Planner:
         else:
             splicer.insert(site.anchor, block_id, rendered.location)
         self.note(splicer, block_id, rendered.location)
-        return "add" if block is None and hand is None else "change"
+        return "add" if block is None and hand is None else "change", splicer
 
     def note(self, splicer: Splicer, block_id: BlockId, body: str) -> None:
         """Remember what the file will have to hold."""
@@ -159,7 +182,7 @@ class _Planner:
             raise self.which(want.path, found)
         if not found:
             refuse_hand_written(want.path, (site.locations for site in sites), self.index.owner)
-            self.changes.append(Change("unchanged", want.path, note=self.elsewhere(want)))
+            self.changes.append(Change("unchanged", want.path, note=elsewhere(want.path, self.blocks)))
         for block, site in found.items():
             refuse_drift(block, want.overwrite_drift)
             self.splicers[block.file].remove(block)
@@ -175,18 +198,6 @@ class _Planner:
         return ServerChoiceError(
             f"{len(found)} servers have a managed route {path}", hint=f"say which one{places}"
         )
-
-    def elsewhere(self, want: Drop) -> str:
-        """Where a route that isn't there may be instead: in another server, or under a like path."""
-        routes = [block for block in self.blocks if block.id.kind == "route"]
-        for block in routes:
-            if block.id.name == want.path:
-                return f"it is in another server ({block.file}:{block.line})"
-        paths = {block.id.name for block in routes}
-        slashless = want.path.rstrip("/")
-        close = [path for path in (slashless, f"{slashless}/") if path in paths]
-        close = close or get_close_matches(want.path, paths, n=1, cutoff=0.65)
-        return f"did you mean {close[0]}?" if close else ""
 
     # --- what routes share -------------------------------------------------------------------
 
@@ -210,13 +221,21 @@ class _Planner:
         for block_id, need in self.needs.items():
             known = self.known.get(block_id)
             if known is None:
-                splicer = need.site.splicer
-                splicer.insert(http_insertion_point(need.site.server), block_id, need.text)
+                splicer, anchor = self.room(block_id, need.site)
+                splicer.insert(anchor, block_id, need.text)
                 self.note(splicer, block_id, need.text)
                 continue
             refuse_drift(known, need.overwrite_drift)
             if self.splicers[known.file].replace(known, need.text):
                 self.note(self.splicers[known.file], block_id, need.text)
+
+    def room(self, block_id: BlockId, site: Site) -> tuple[Splicer, Anchor]:
+        """Where a new shared block goes: before the server, the maps after all that sets their hashes."""
+        late = late_map_hash(site.server) if block_id == MAPS else None
+        if late is None:
+            return site.splicer, http_insertion_point(site.server)
+        splicer = self.splicers[late.file.path]
+        return splicer, insertion_after(splicer.document, late.directive, splicer.blocks)
 
     def drop_shared(self, overwrite_drift: bool) -> None:
         """Take out the maps and upstreams that nothing needs any more."""
@@ -227,6 +246,13 @@ class _Planner:
             if not names & used:
                 refuse_drift(block, overwrite_drift)
                 self.splicers[block.file].remove(block)
+
+    def mending(self, files: Sequence[FilePlan]) -> tuple[bool, tuple[str, ...]]:
+        """Whether shared blocks that were missing come back or aren't needed any more; what stays missing."""
+        missing = unmet(self.tree, self.index, self.known) if self.now.test_failure is not None else []
+        left = [(block, need) for block, need in missing if block not in self.gone and need not in self.needs]
+        lacking = (f"{block.file}:{block.line}: {block.id} needs {need}" for block, need in left)
+        return bool(files and missing and not left), tuple(lacking)
 
     # --- the files, proved -------------------------------------------------------------------
 
@@ -259,9 +285,15 @@ class _Planner:
             raise SpliceError(
                 f"the change would break the file: {error.message}", file=path, line=error.line, hint=_BUG
             ) from error
-        found: dict[BlockId, list[ManagedBlock]] = {}
-        for block in verify(splicer.document, after, taken=splicer.taken, known=splicer.blocks):
-            found.setdefault(block.id, []).append(block)
+        blocks = verify(splicer.document, after, taken=splicer.taken, known=splicer.blocks)
+        found = self.whereabouts.changed(path, blocks)
         for block_id, body in self.written.get(path, ()):
             if not any(block.holds(body) for block in found.get(block_id, ())):
                 raise SpliceError(f"the block {block_id} can't be found again", file=path, hint=_BUG)
+
+    def placed(self, number: int, change: Change) -> Change:
+        """The change with its ``file:line`` as that will be."""
+        home = self.homes.get(number)
+        if home is None:
+            return change
+        return replace(change, where=self.whereabouts.where(home, self.splicers[home.document.name]))

@@ -210,8 +210,12 @@ def _check_backends(route: Route) -> None:
 def _check_slashless(route: Route) -> None:
     if route.slashless is Slashless.NONE:
         return
-    prefix = route.match in (Match.PRIORITY, Match.PREFIX)
-    if not prefix or len(route.path) < 2 or not route.path.endswith("/"):
+    if route.match not in (Match.PRIORITY, Match.PREFIX):
+        raise InvalidInput(
+            f"slashless {route.slashless} needs priority or prefix matching, not {route.match}",
+            hint="use --match priority or --match prefix, or leave --slashless out",
+        )
+    if len(route.path) < 2 or not route.path.endswith("/"):
         raise InvalidInput(
             f"slashless {route.slashless} needs a prefix path that ends in '/', not {shown(route.path)}",
             hint="write the path like /ws/, or leave the option out",

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Iterable, Iterator
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 from nginxws.config.anchors import Anchor, insertion_point
 from nginxws.config.blocks import BlockId, ManagedBlock
+from nginxws.config.document import Directive, Document
 from nginxws.config.matching import LocationKey, Locations
 from nginxws.config.servers import ServerBlock, inherited
-from nginxws.config.shared import BlockIndex
+from nginxws.config.shared import MAPS, BlockIndex
 from nginxws.config.splice import Splicer
 from nginxws.errors import InvalidInput
 from nginxws.render import Rendered
-
-MAPS = BlockId("map", "websocket")
 
 
 class Site:
@@ -70,6 +70,45 @@ def shared_texts(rendered: Rendered) -> Iterator[tuple[BlockId, str]]:
     if rendered.upstream is not None:
         name, text = rendered.upstream
         yield BlockId("upstream", name), text
+
+
+class Home(NamedTuple):
+    """What a managed block is, the file that holds it, and the server it belongs to as that stands now."""
+
+    id: BlockId
+    document: Document
+    server: Directive
+
+
+class Whereabouts:
+    """Where blocks will be, once ``changed`` has told of every file that gets other bytes."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[str, dict[BlockId, list[ManagedBlock]]] = {}
+
+    def changed(self, path: str, blocks: Iterable[ManagedBlock]) -> dict[BlockId, list[ManagedBlock]]:
+        """Take the blocks of a file's new text, and give them by what they are."""
+        found = self._blocks[path] = {}
+        for block in blocks:
+            found.setdefault(block.id, []).append(block)
+        return found
+
+    def where(self, home: Home, splicer: Splicer) -> str:
+        """``file:line`` of the begin marker; ``splicer`` is that of the home's file."""
+        path = home.document.name
+        known = self._blocks[path] if path in self._blocks else self.changed(path, splicer.blocks)
+        blocks = known[home.id]
+        if len(blocks) > 1:  # servers keep their order, whatever else changes
+            number = _servers(home.document)[id(home.server)]
+            blocks = [one for one in blocks if _servers(one.document).get(id(one.server)) == number]
+        return f"{blocks[0].file}:{blocks[0].line}"
+
+
+@lru_cache(maxsize=8)
+def _servers(document: Document) -> dict[int, int]:
+    """The number of each server block of a file."""
+    servers = (one for one in document.walk() if one.name == b"server" and one.body is not None)
+    return {id(one): number for number, one in enumerate(servers)}
 
 
 def _text(word: bytes) -> str:

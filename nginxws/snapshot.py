@@ -64,6 +64,8 @@ class Snapshot:
     ``test_failure`` holds NGINX's own words when its test fails already, before
     any change of ours. ``workers`` maps the pid of each worker to whether it is
     draining (an old worker that keeps its open sockets after a reload).
+    ``recovered`` says what interrupted change was undone before this look: whose, and
+    when it began; empty when there was none.
     """
 
     node: str
@@ -78,6 +80,7 @@ class Snapshot:
     holder: str = ""
     test_failure: str | None = None
     pending: Pending | None = None
+    recovered: str = ""
 
     @property
     def draining(self) -> int:

@@ -12,8 +12,9 @@ from typing import NoReturn
 import click
 
 from nginxws import __version__
+from nginxws.cli import signals
 from nginxws.cli.group import LazyGroup
-from nginxws.errors import ExitCode, InvalidInput, NginxwsError
+from nginxws.errors import ExitCode, Interrupted, InvalidInput, NginxwsError
 
 #: Command name -> module of nginxws.cli that holds it, and its one-line help.
 COMMANDS = {
@@ -45,18 +46,10 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with a code of the contract."""
-    _end_as_by_ctrl_c()
-    sys.exit(run(arguments))
-
-
-def _end_as_by_ctrl_c() -> None:
-    """SIGTERM, and a terminal that goes away, end a command as Ctrl-C does: undone, exit code 130."""
-    import signal
-
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup stays nohup
-            signal.signal(number, signal.default_int_handler)
+    signals.install()
+    code = run(arguments)
+    signals.settled()
+    sys.exit(code)
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -66,9 +59,25 @@ def run(arguments: list[str] | None = None) -> int:
     except (click.ClickException, NginxwsError) as error:
         return _show(error)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; what had begun on a node is undone there", err=True)
-        return ExitCode.INTERRUPTED
+        # Commands that change nodes tell of their own interruptions: nothing had begun here.
+        return _show(
+            Interrupted("interrupted", hint="`nginxws recover` says if a node has something to undo")
+        )
+    except OSError as error:
+        return _show(NginxwsError(f"cannot go on: {error}", hint="is the disk full, or the output closed?"))
+    except Exception as error:
+        return _show(_bug(error))
     return int(outcome) if isinstance(outcome, int) else ExitCode.DONE
+
+
+def _bug(error: Exception) -> NginxwsError:
+    from traceback import format_exception
+
+    return NginxwsError(
+        f"this is a bug of nginxws: {type(error).__name__}: {error}",
+        detail="".join(format_exception(error)[-3:]),
+        hint="a node undoes by itself what wasn't committed; `nginxws recover` says what became of it",
+    )
 
 
 def _show(error: click.ClickException | NginxwsError) -> int:

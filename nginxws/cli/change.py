@@ -18,16 +18,18 @@ from typing import Any
 
 import click
 
-from nginxws.deploy import NodeOutcome, apply, check_plan, worst
-from nginxws.errors import ExitCode, Interrupted, NginxwsError, StaleError
+from nginxws.cli import signals
+from nginxws.deploy import NodeOutcome, apply, check_plan, refuse_stopped, worst
+from nginxws.errors import ConnectionFailed, ExitCode, Interrupted, NginxwsError, StaleError
 from nginxws.nodes.link import NodeLink
 from nginxws.nodes.options import ProbePolicy
 from nginxws.nodes.reading import Reading, read_node
 from nginxws.plan import NodePlan
-from nginxws.report.clean import one_line
+from nginxws.printable import one_line
+from nginxws.proving import check_provable, prove_standing
 from nginxws.report.outcome import show_outcomes
 from nginxws.report.progress import Progress
-from nginxws.report.text import hush, show_diff, show_pending
+from nginxws.report.text import hush, show_diff, show_pending, show_recovered, show_warning
 from nginxws.snapshot import Snapshot
 
 #: Makes one node's plan from its snapshot.
@@ -49,7 +51,8 @@ class ChangeSettings:
     @property
     def asks(self) -> bool:
         """Whether a question can and should be put to somebody."""
-        return not self.yes and self.output_format == "text" and sys.stdin.isatty() and sys.stdout.isatty()
+        terminal = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
+        return terminal and not self.yes and self.output_format == "text"
 
 
 @dataclass(slots=True)
@@ -59,25 +62,32 @@ class Change:
     make: MakePlan
     settings: ChangeSettings
     policy: ProbePolicy = field(default_factory=ProbePolicy)
+    _applying: bool = field(default=False, init=False)
 
     def on_nodes(self, readings: Sequence[tuple[NodeLink, Reading]], progress: Progress) -> int:
         """Carry the change out on each node, which is being read already; returns the exit code.
 
-        What fails on one node is not tried on the next; a dry run asks them all.
+        What fails on one node is not tried on the next, unless that one couldn't be reached; a dry run
+        asks them all.
         """
         warm_up()
         outcomes: list[NodeOutcome] = []
-        stopped = False
         for link, reading in readings:
             with link:
-                if stopped:
+                if self._stops(outcomes):
                     outcomes.append(NodeOutcome(link.name, error=_not_tried(link.name)))
-                    continue
-                outcomes.append(self._on_node(link, reading.result, progress))
-            error = outcomes[-1].error
-            stopped = isinstance(error, Interrupted) or (error is not None and not self.settings.dry_run)
+                else:
+                    outcomes.append(self._on_node(link, reading.result, progress))
+        signals.settled()
         progress.pause()
         return self._finish(outcomes)
+
+    def _stops(self, outcomes: Sequence[NodeOutcome]) -> bool:
+        """Whether the nodes that are left are spared what befell the last one."""
+        error = outcomes[-1].error if outcomes else None
+        if error is None or isinstance(error, Interrupted):
+            return error is not None
+        return not self.settings.dry_run and not isinstance(error, ConnectionFailed)
 
     def on_file(self, path: str) -> int:
         """Carry the change out on a file here; returns the exit code."""
@@ -114,20 +124,29 @@ class Change:
                 error.node = error.node or link.name
                 return NodeOutcome(link.name, error=error)
             except (KeyboardInterrupt, click.Abort):
-                return NodeOutcome(link.name, error=_interrupted(link.name))
+                return NodeOutcome(link.name, error=_interrupted(link.name, applying=self._applying))
 
     def _once(self, link: NodeLink, read: Callable[[], Snapshot], progress: Progress) -> NodeOutcome:
+        self._applying = False
+        on_step = progress.on_node(link.name)
         now = read()
+        if now.recovered:
+            progress.pause()
+            show_recovered(now)
+        refuse_stopped(now)
         plan = self.make(now)
         if not plan.files:
-            return NodeOutcome(link.name, plan)
+            proofs = () if self.settings.dry_run else prove_standing(link, plan, self.policy, on_step)
+            return NodeOutcome(link.name, plan, standing=proofs)
         old = check_plan(now, plan)
         if self.settings.dry_run:
             progress.pause()
             show_pending(now)
             return NodeOutcome(link.name, plan, findings=old)
+        check_provable(link, plan, self.policy)
         self._ask(plan, progress)
-        done = apply(link, plan, self.policy, progress.on_node(link.name))
+        self._applying = True
+        done = apply(link, plan, self.policy, on_step)
         return NodeOutcome(link.name, plan, applied=done, findings=old)
 
     def _ask(self, plan: NodePlan, progress: Progress | None) -> None:
@@ -147,8 +166,11 @@ class Change:
             code = ExitCode.CHANGES
         try:
             show_outcomes(outcomes, code, self.settings.output_format, quiet=self.settings.quiet)
-        except BrokenPipeError:
-            hush()  # what became of the nodes is in the exit code, whoever reads the report
+        except OSError as error:
+            # What became of the nodes is in the exit code, whether or not anybody can read the report.
+            hush()
+            if not isinstance(error, BrokenPipeError):
+                show_warning(f"the report could not be written: {error.strerror}")
         return code
 
 
@@ -158,7 +180,9 @@ def _not_tried(node: str) -> NginxwsError:
     )
 
 
-def _interrupted(node: str) -> Interrupted:
+def _interrupted(node: str, *, applying: bool) -> Interrupted:
+    if not applying:
+        return Interrupted("interrupted; nothing was changed", node=node)
     return Interrupted(
         "interrupted; a change that wasn't committed is undone by the node itself",
         node=node,

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from nginxws.cli.options import ProbeHeader, Seconds, option
 from nginxws.errors import ExitCode
 
-if TYPE_CHECKING:
-    from nginxws.nodes.probe_types import ProbeResult
-    from nginxws.nodes.probe_url import UrlReport
-
 F = TypeVar("F", bound=Callable[..., Any])
-
-FORMAT_VERSION = "1.0"
-_EXCERPT = 400  # characters of an answer's body that the text form shows
 
 
 def _option(*names: str, **settings: Any) -> Callable[[F], F]:
@@ -83,6 +75,7 @@ def probe(
     expected, 1 when it isn't.
     """
     from nginxws.nodes.probe_url import parse_url, probe_session, url_request
+    from nginxws.report.probe import show_probe
 
     target = parse_url(url)
     request = url_request(
@@ -95,65 +88,6 @@ def probe(
         ca_file=cacert,
     )
     report = probe_session(target, request, echo_text=echo, idle_s=idle)
-    if output_format == "json":
-        click.echo(json.dumps(as_json(url, report), indent=2))
-    else:
-        _print(report)
-    return ExitCode.DONE if report.ok else ExitCode.ERROR
-
-
-def as_json(url: str, report: UrlReport) -> dict[str, Any]:
-    """The report as data: ``format_version`` 1.0, times in seconds, null for what wasn't tested."""
-    result = report.handshake
-    names = ("status", "server", "answered_by", "message", "hint", "accept_ok", "subprotocol", "detail")
-    document: dict[str, Any] = {"format_version": FORMAT_VERSION, "url": url, "ok": report.ok}
-    document |= {name: getattr(result, name) for name in names}
-    document["elapsed"] = round(result.elapsed, 6)
-    document["echo"] = document["idle"] = None
-    if (echoed := report.echo) is not None:
-        document["echo"] = {
-            "ok": echoed.ok,
-            "same": echoed.same,
-            "received": list(echoed.received),
-            "elapsed": round(echoed.elapsed, 6),
-            "message": echoed.message,
-        }
-    if (idled := report.idle) is not None:
-        document["idle"] = {
-            "ok": idled.lived,
-            "seconds": round(idled.seconds, 3),
-            "pings": idled.pings,
-            "messages": idled.messages,
-            "message": idled.message,
-            "hint": idled.hint,
-        }
-    return document
-
-
-def _print(report: UrlReport) -> None:
-    """Results on stdout, hints on stderr."""
-    result = report.handshake
-    _line(result.ok, f"handshake: {result.message}{_took(result)}")
-    if not result.ok:
-        if result.detail:
-            shown = result.detail[:_EXCERPT]
-            click.echo("".join(f"    {line}\n" for line in shown.splitlines() if line.strip()), nl=False)
-        _hint(result.hint)
-    if report.echo is not None:
-        _line(report.echo.ok, f"echo: {report.echo.message}")
-    if report.idle is not None:
-        _line(report.idle.lived, f"idle: {report.idle.message}")
-        _hint(report.idle.hint)
-
-
-def _took(result: ProbeResult) -> str:
-    return f" in {result.elapsed * 1000:.0f} ms" if result.status is not None else ""
-
-
-def _line(ok: bool, text: str) -> None:
-    click.echo(f"{'ok' if ok else 'failed'}: {text}")
-
-
-def _hint(hint: str | None) -> None:
-    if hint:
-        click.echo(f"hint: {hint}", err=True)
+    code = ExitCode.DONE if report.ok else ExitCode.ERROR
+    show_probe(url, report, code, output_format)
+    return code

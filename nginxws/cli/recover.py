@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,11 @@ from nginxws.cli.options import Seconds, connection_options, option, output_opti
 
 if TYPE_CHECKING:
     from nginxws.nodes.link import NodeLink
+    from nginxws.nodes.reading import OnStep
+    from nginxws.report.recovery import NodeResult
+
+    #: A node's part of the work.
+    Work = Callable[[NodeLink, OnStep], NodeResult]
 
 
 @click.command()
@@ -35,17 +39,13 @@ def recover(**options: Any) -> int:
     overwritten: put them right by hand, then --accept.
     """
     from nginxws.nodes.reading import recover_node
+    from nginxws.report.recovery import recovered
 
-    def one(link: NodeLink) -> dict[str, Any]:
-        found = recover_node(link, accept=options["accept"])
-        text = f"undone: {found.cause}" if found.undone else "nothing to recover"
-        if found.accepted:
-            text = "kept as it is" + (f", but NGINX doesn't serve it: {found.cause}" if found.cause else "")
-        if found.last_revision:
-            text += f"; the newest revision is {found.last_revision}"
-        return {"changed": found.undone or found.accepted, "text": text, "revision": found.last_revision}
+    def one(link: NodeLink, on_step: OnStep) -> NodeResult:
+        found = recover_node(link, accept=options["accept"], on_step=on_step)
+        return recovered(link.name, found)
 
-    return _each_node(options, one)
+    return _each_node(options, one, "revision")
 
 
 @click.command()
@@ -60,41 +60,50 @@ def unlock(**options: Any) -> int:
     undone first.
     """
     from nginxws.nodes import transaction
+    from nginxws.report.recovery import unlocked
 
-    def one(link: NodeLink) -> dict[str, Any]:
+    def one(link: NodeLink, on_step: OnStep) -> NodeResult:
+        on_step("unlock", "")
         holder = transaction.unlock(link.session(), link.options, force=options["force"])
-        text = f"freed: it was locked by {holder}" if holder else "not locked"
-        return {"changed": bool(holder), "text": text, "holder": holder}
+        return unlocked(link.name, holder)
 
-    return _each_node(options, one)
+    return _each_node(options, one, "holder")
 
 
-def _each_node(options: dict[str, Any], one: Callable[[NodeLink], dict[str, Any]]) -> int:
+def _each_node(options: dict[str, Any], work: Work, field: str) -> int:
+    """Do ``work`` on every node and show what became of it; ``field`` is its own in the JSON form."""
     from nginxws.cli.running import target_from
     from nginxws.cli.targets import ChangeTimes, open_links
     from nginxws.deploy import NodeOutcome, worst
-    from nginxws.errors import NginxwsError
-    from nginxws.plan import FORMAT_VERSION
-    from nginxws.report.outcome import error_json
-    from nginxws.report.text import show_error, show_lines
+    from nginxws.nodes.prompt import ask_secret
+    from nginxws.report.document import show_json
+    from nginxws.report.progress import Progress
+    from nginxws.report.recovery import as_json, show_result
 
     named = {name: options[name] for name in ChangeTimes.__dataclass_fields__ if name in options}
     times = ChangeTimes(**{"lock_timeout": 0, **named})
-    outcomes, nodes = [], {}
-    for link in open_links(target_from(options), times):
-        with link:
-            try:
-                result: dict[str, Any] = one(link) | {"error": None}
-                outcomes.append(NodeOutcome(link.name))
-            except NginxwsError as error:
-                error.node = error.node or link.name
-                show_error(error)
-                outcomes.append(NodeOutcome(link.name, error=error))
-                result = {"changed": False, "text": "", "error": error_json(error)}
-        nodes[link.name] = result
-        if result["text"] and options["output_format"] == "text" and not options["quiet"]:
-            show_lines([f"{link.name}: {result['text']}"])
-    code = worst(outcomes)
+    results = []
+    with Progress(verbose=options["verbose"], quiet=options["quiet"]) as progress:
+        links = open_links(target_from(options), times, progress.asking(ask_secret))
+        for link in links:
+            results.append(_on_node(link, progress.on_node(link.name), work, field))
+            progress.pause()
+            show_result(results[-1], options["output_format"], quiet=options["quiet"])
+    code = worst(NodeOutcome(result.node, error=result.error) for result in results)
     if options["output_format"] == "json":
-        click.echo(json.dumps({"format_version": FORMAT_VERSION, "rc": int(code), "nodes": nodes}, indent=2))
+        show_json(as_json(results, code))
     return code
+
+
+def _on_node(link: NodeLink, on_step: OnStep, work: Work, field: str) -> NodeResult:
+    from nginxws.errors import NginxwsError
+    from nginxws.report.recovery import NodeResult
+
+    with link:
+        try:
+            on_step("connect", "")
+            link.session()
+            return work(link, on_step)
+        except NginxwsError as error:
+            error.node = error.node or link.name
+            return NodeResult(link.name, field, error=error)

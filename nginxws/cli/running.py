@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from nginxws.cli.targets import ChangeTimes, TargetOptions, open_links
 from nginxws.errors import InvalidInput
+from nginxws.nodes.prompt import ask_secret
 from nginxws.nodes.reading import Reading, until_waiting
 from nginxws.report.progress import Progress
 
@@ -30,8 +31,8 @@ def run_change(make: MakeChange, options: dict[str, Any]) -> int:
     file = file_meant(options)
     if file is not None:
         return make().on_file(file)
-    links = open_links(target_from(options), times_from(options))
     with Progress(verbose=options["verbose"], quiet=options["quiet"]) as progress:
+        links = open_links(target_from(options), times_from(options), progress.asking(ask_secret))
         undo = not options["dry_run"]
         readings = [(link, Reading(link, progress.on_node(link.name), undo=undo)) for link in links]
         until_waiting(links)
@@ -73,7 +74,8 @@ def probe_policy(options: dict[str, Any], route: Route) -> ProbePolicy:
     from nginxws.route import Match
 
     mode, path, url = options["probe_mode"], options["probe_path"], options["probe_url"]
-    if route.match is Match.REGEX and mode != "off" and path is None and url is None:
+    needs_path = mode != "off" and url is None and not options["dry_run"] and file_meant(options) is None
+    if route.match is Match.REGEX and needs_path and path is None:
         raise InvalidInput(
             "no path to probe follows from a regular expression",
             hint="give one that it matches with --probe-path /…, or --probe off",

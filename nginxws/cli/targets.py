@@ -14,10 +14,14 @@ from nginxws.errors import AuthenticationFailed, InvalidInput
 from nginxws.nodes.homes import find
 from nginxws.nodes.link import NodeLink
 from nginxws.nodes.options import NodeOptions
+from nginxws.nodes.prompt import ask_secret
 from nginxws.nodes.sudo import Sudo, SudoMode
 
 if TYPE_CHECKING:
     from nginxws.nodes.transport import Transport
+
+#: Gets a prompt and returns a secret, None when there is nobody to ask.
+Ask = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,13 @@ class ChangeTimes:
     confirm_timeout: int = 30
 
 
-def open_links(options: TargetOptions, times: ChangeTimes | None = None) -> list[NodeLink]:
-    """A link for every node that is meant; none is connected yet. Raises InvalidInput."""
+def open_links(
+    options: TargetOptions, times: ChangeTimes | None = None, ask: Ask = ask_secret
+) -> list[NodeLink]:
+    """A link for every node that is meant; none is connected yet. Raises InvalidInput.
+
+    ``ask`` puts a question for a secret to somebody at the terminal.
+    """
     times = times or ChangeTimes()
     home = find(options.home)
     node_options = NodeOptions(
@@ -65,8 +74,8 @@ def open_links(options: TargetOptions, times: ChangeTimes | None = None) -> list
     )
     _check_values(node_options)
     names = named_nodes(options.nodes, bool(options.nginx_conf or options.nginx_bin))
-    sudo = sudo_for(options)
-    return [NodeLink(name, _connector(name, options), sudo, node_options) for name in names]
+    sudo = sudo_for(options, ask)
+    return [NodeLink(name, _connector(name, options, ask), sudo, node_options) for name in names]
 
 
 def named_nodes(nodes: Sequence[str], local_meant: bool) -> list[str]:
@@ -82,14 +91,14 @@ def named_nodes(nodes: Sequence[str], local_meant: bool) -> list[str]:
     )
 
 
-def sudo_for(options: TargetOptions) -> Sudo:
+def sudo_for(options: TargetOptions, ask: Ask = ask_secret) -> Sudo:
     """How to become root on the node. Asks for the password where that was asked for."""
-    from nginxws.nodes.prompt import ask_secret, secret_from_fd
+    from nginxws.nodes.prompt import secret_from_fd
 
     if options.sudo_password_fd is not None:
         return Sudo(SudoMode.PASSWORD, secret_from_fd(options.sudo_password_fd))
     if options.ask_sudo_password:
-        secret = ask_secret("sudo password: ")
+        secret = ask("sudo password: ")
         if secret is None:
             raise AuthenticationFailed(
                 "there is no terminal to ask for the sudo password", hint="give it with --sudo-password-fd N"
@@ -109,7 +118,7 @@ def who_am_i() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def _connector(name: str, options: TargetOptions) -> Callable[[], Transport]:
+def _connector(name: str, options: TargetOptions, ask: Ask) -> Callable[[], Transport]:
     from nginxws.nodes.connect import SshOptions, connect
     from nginxws.nodes.transport import Target
 
@@ -118,14 +127,24 @@ def _connector(name: str, options: TargetOptions) -> Callable[[], Transport]:
         config=Path(options.ssh_config) if options.ssh_config else None,
         accept_new=options.accept_new_host_keys,
         connect_timeout=options.ssh_timeout,
+        ask=ask,
     )
     return lambda: connect(target, ssh)
+
+
+#: Options by node.sh's name of the parameter, where the two differ.
+_FLAGS = {"bin": "--nginx-bin", "conf": "--nginx-conf", "state": "--state-dir", "reload": "--reload-command"}
 
 
 def _check_values(options: NodeOptions) -> None:
     for name, value in options.parameters():
         if any(ord(char) < 32 or ord(char) == 127 for char in value):
-            raise InvalidInput(f"the {name} holds a control character", hint="write it without")
+            flag = _FLAGS.get(name, f"--{name}")
+            variable = "NGINXWS_" + flag.lstrip("-").upper().replace("-", "_")
+            raise InvalidInput(
+                f"the value of {flag} holds a control character",
+                hint=f"write it without (it may come from {variable})",
+            )
     for flag, path in (("--nginx-conf", options.nginx_conf), ("--state-dir", options.state_dir)):
         if path and not path.startswith("/"):
             raise InvalidInput(f"{flag} {path!r} isn't an absolute path of the node", hint="start it with /")

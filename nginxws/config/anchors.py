@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from nginxws.config.blocks import ManagedBlock, find_blocks
 from nginxws.config.document import Directive, Document, Span
 from nginxws.config.servers import ServerBlock
+from nginxws.config.tree import Located
 
 UNIT = b"    "
 """One level of indentation, as templates are written."""
@@ -57,6 +58,40 @@ def http_insertion_point(server: ServerBlock) -> Anchor:
     """Just before the ``server`` itself, where ``upstream`` and ``map`` may stand."""
     document, directive = server.file.document, server.directive
     return anchor_at(document, directive.start, directive.parent, child_indent(document, directive))
+
+
+def late_map_hash(server: ServerBlock) -> Located | None:
+    """The last ``map_hash_*`` directive of ``http`` that stands after this server, through includes.
+
+    Any ``map`` sets what such a directive would set, so NGINX takes it for a duplicate when a map comes
+    before it (ngx_http_map_block).
+    """
+    late: Located | None = None
+    passed = False
+    for one in server.tree.http_level():
+        if one.directive is server.directive:
+            passed = True
+        elif passed and one.directive.name.startswith(b"map_hash_"):
+            late = one
+    return late
+
+
+def insertion_after(document: Document, directive: Directive, blocks: Sequence[ManagedBlock]) -> Anchor:
+    """The line after a directive, or right behind it where more follows on its line.
+
+    ``blocks`` are the document's managed blocks: one that took the directive's newline is passed over.
+    """
+    data = document.data
+    sample = child_indent(document, directive.parent) if directive.parent is not None else b""
+    anchor = anchor_at(document, directive.start, directive.parent, sample)
+    feed = data.find(b"\n", directive.end)
+    rest = data[directive.end : feed].lstrip(b" \t\r")
+    if feed < 0 or (rest and not rest.startswith(b"#")):
+        return replace(anchor, offset=directive.end, inline=True)
+    above = next((block for block in blocks if directive.end <= block.span.start <= feed), None)
+    if above is not None:
+        return replace(anchor, offset=above.span.end, indent=above.indent, inline=False)
+    return replace(anchor, offset=feed + 1, inline=False)
 
 
 def anchor_at(document: Document, offset: int, parent: Directive | None, sample: bytes) -> Anchor:

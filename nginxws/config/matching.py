@@ -46,6 +46,11 @@ class LocationKey:
         """The path as bytes."""
         return self.path.encode("utf-8", "surrogateescape")
 
+    def matches(self, uri: bytes) -> bool:
+        """Whether this regex matches; False for one that `re` can't express."""
+        regex = compile_pcre(self.raw, caseless=self.modifier == "~*")
+        return regex is not None and regex.search(uri) is not None
+
     def __str__(self) -> str:
         separator = " " if self.modifier not in ("", "@") else ""
         return f"{self.modifier}{separator}{self.path}"
@@ -113,10 +118,10 @@ class Match:
 class Locations:
     """The locations of one level (a server, or a location with nested ones), ready to be asked."""
 
-    __slots__ = ("_children", "_merge_slashes", "_server", "exact", "lengths", "named", "prefix", "regexes")
+    __slots__ = ("_children", "_merge_slashes", "exact", "lengths", "named", "prefix", "regexes", "server")
 
     def __init__(self, server: ServerBlock, locations: Iterable[Located]) -> None:
-        self._server = server
+        self.server = server
         self._merge_slashes: bool | None = None
         self._children: dict[int, Locations] = {}
         self.exact: dict[bytes, Located] = {}
@@ -150,8 +155,19 @@ class Locations:
     def serve(self, uri: str) -> Match:
         """See the function of this name."""
         if self._merge_slashes is None:
-            self._merge_slashes = parsing(self._server).setting(b"merge_slashes") != b"off"
+            self._merge_slashes = parsing(self.server).setting(b"merge_slashes") != b"off"
         return _Search(normalise(uri, merge_slashes=self._merge_slashes)).run(self)
+
+    def keepers(self, modifier: str, path: str) -> Iterator[Located]:
+        """What would keep exactly ``path`` from a new location with it (no regex) on this level.
+
+        An exact location comes before every prefix, a regex that matches before a plain one.
+        """
+        uri = LocationKey(modifier, path).raw
+        if modifier != "=" and uri in self.exact:
+            yield self.exact[uri]
+        if modifier == "":
+            yield from (located for key, located in self.regexes if key.matches(uri))
 
     def prefixes(self, uri: bytes) -> Iterator[tuple[bytes, Located]]:
         """The prefix locations that match, longest first."""
@@ -164,7 +180,7 @@ class Locations:
         for names in (self.exact, self.prefix):
             located = names.get(uri + b"/")
             if located is not None and any(
-                child.directive.name in _PASSING for child in self._server.inside(located)
+                child.directive.name in _PASSING for child in self.server.inside(located)
             ):
                 return self.exact.get(uri + b"/") or located
         return None
@@ -173,8 +189,8 @@ class Locations:
         """The level inside a location."""
         known = self._children.get(id(located))
         if known is None:
-            inside = self._server.inside(located)
-            known = Locations(self._server, [one for one in inside if one.directive.name == b"location"])
+            inside = self.server.inside(located)
+            known = Locations(self.server, [one for one in inside if one.directive.name == b"location"])
             self._children[id(located)] = known
         return known
 
@@ -261,8 +277,5 @@ class _Search:
     def pass_over(self, level: Locations, reason: str) -> None:
         """Note what else would have matched on this level."""
         others = [located for _, located in level.prefixes(self.uri)]
-        for key, located in level.regexes:
-            regex = compile_pcre(key.raw, caseless=key.modifier == "~*")
-            if regex is not None and regex.search(self.uri):
-                others.append(located)
+        others += [located for key, located in level.regexes if key.matches(self.uri)]
         self.passed.extend(PassedOver(other, reason) for other in others)

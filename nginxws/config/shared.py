@@ -5,14 +5,20 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 
-from nginxws.config.blocks import ManagedBlock, find_blocks
+from nginxws.config.blocks import BlockId, ManagedBlock, find_blocks
 from nginxws.config.document import Document, Span
 from nginxws.config.tree import ConfigTree, Located
 
 PREFIX = b"nginxws_"
 """Every variable and upstream of ours starts so."""
+
+MAPS = BlockId("map", "websocket")
+"""The block of the maps, once per configuration."""
+
+MAP_NAMES = frozenset({b"nginxws_upgrade", b"nginxws_connection"})
+"""The variables that the maps block defines."""
 
 _NAME = re.compile(rb"(?<![A-Za-z0-9_])nginxws_[A-Za-z0-9_.-]*")
 _VARIABLE = re.compile(rb"nginxws_[A-Za-z0-9_]*")
@@ -87,6 +93,32 @@ def foreign_definitions(tree: ConfigTree, blocks: Iterable[ManagedBlock]) -> lis
     """
     index = BlockIndex(blocks)
     return [one for one in tree.http_level() if _defines_ours(one) and index.owner(one) is None]
+
+
+def needs(inside: Iterable[Located]) -> Iterator[BlockId]:
+    """The shared blocks that a location leans on, by what it holds."""
+    for one in inside:
+        directive = one.directive
+        if directive.name == b"proxy_pass" and directive.args:
+            target = _NAME.match(directive.args[0].partition(b"://")[2])
+            if target is not None:
+                yield BlockId("upstream", target[0].decode("ascii"))
+        elif any(b"$" + name in word for word in directive.words for name in MAP_NAMES):
+            yield MAPS
+
+
+def unmet(
+    tree: ConfigTree, index: BlockIndex, known: Container[BlockId]
+) -> list[tuple[ManagedBlock, BlockId]]:
+    """Managed routes that lean on a shared block which isn't among the ``known`` ones, and that block."""
+    found: dict[tuple[ManagedBlock, BlockId], None] = {}
+    for server in tree.http_servers():
+        for location in server.locations:
+            owner = index.owner(location)
+            if owner is not None and owner.id.kind == "route":
+                missing = (need for need in needs(server.inside(location)) if need not in known)
+                found.update(dict.fromkeys((owner, need) for need in missing))
+    return list(found)
 
 
 def _defines_ours(located: Located) -> bool:

@@ -179,6 +179,18 @@ find_master() {
   return 1
 }
 
+# Sets why: what NGINX does, having no master process: nothing, or all its work in one.
+no_master() {
+  why='NGINX is not running' pid=
+  { read -r pid <"$PIDFILE"; } 2>/dev/null
+  is_number "${pid:-x}" || return 0
+  title_of "$pid"
+  case $title in
+    'nginx: '*) ;; # some other one's: the pid file is old
+    *"${BIN##*/}"*) why="NGINX runs without a master process (process $pid), and can't be reloaded" ;;
+  esac
+}
+
 # The value of --$1= in nginx -V, in $built.
 built_with() {
   case $VERSION in *" --$1="*) built=${VERSION#*" --$1="}; built=${built%%[ "$NL"]*} ;; *) built= ;; esac
@@ -255,7 +267,7 @@ open_state() {
 }
 
 make_state() {
-  mkdir -p -- "$S/revisions" 2>/dev/null && chmod 700 -- "$S" 2>/dev/null && [ -w "$S" ] \
+  mkdir -p -- "$S/revisions" 2>/dev/null && chmod -- 700 "$S" 2>/dev/null && [ -w "$S" ] \
     && { printf '%s\n' "$MAIN" >"$S/conf"; } 2>/dev/null
 }
 
@@ -415,7 +427,7 @@ each_file() {
 
 do_transaction() {
   locate || return 0
-  [ -n "$MASTER" ] || { refuse not-running "$PIDFILE"; return; }
+  [ -n "$MASTER" ] || { refuse_without_master; return; }
   make_state || { refuse no-state "$S"; return; }
   lock || return 0
   if [ -d "$S/pending" ]; then
@@ -425,6 +437,11 @@ do_transaction() {
     stage_and_go
   fi
   unlock
+}
+
+refuse_without_master() {
+  no_master
+  case $why in *reloaded) refuse no-master "$why" ;; *) refuse not-running "$PIDFILE" ;; esac
 }
 
 # Every file of the plan's snapshot still has the checksum it had then.
@@ -457,9 +474,11 @@ stage_and_go() {
   step stage "$COUNT"
   [ -z "$STOP" ] || { abandon stage ''; return; }
   { each_file echo_names >"$S/staging"; } 2>/dev/null || { refuse no-space "$S"; sweep; return; }
+  IN_PLACE=
   MOUNTS=$NL$(printf %b "$(cut -d' ' -f5 /proc/self/mountinfo 2>/dev/null)")$NL # a blank stands there as \040
   each_file stage_file || { abandon stage "$path: $why"; return; }
   each_file check_staged || { abandon stage "$path: $why"; return; }
+  may_reload || { abandon reload-denied "$why"; return; }
   test_staged || { abandon test "$why"; return; }
   same_list || { sweep; refuse stale "$changed"; return; }
   step checkpoint
@@ -471,24 +490,38 @@ echo_names() { printf '%s\n%s\n' "$new" "$orig"; }
 
 # A temporary copy beside the live file, with its owner, mode and attributes, and the new bytes.
 stage_file() {
-  how=rename
+  how=rename reason=
   if cp --preserve=all -- "$path" "$new" 2>/dev/null || cp -p -- "$path" "$new" 2>/dev/null; then
     # Owner and mode, links: a copy that can't be alike, or a file with other names, keeps its inode.
     line=$(stat -c '%u:%g:%a:%h' -- "$new" "$path" 2>/dev/null || stat -f '%u:%g:%Lp:%l' -- "$new" "$path")
-    case $MOUNTS in *"$NL$path$NL"*) how=inplace ;; esac
-    [ "${line%%"$NL"*}" = "${line#*"$NL"}" ] || how=inplace
+    if [ "${line%%"$NL"*}" != "${line#*"$NL"}" ]; then
+      how=inplace reason='to keep its owner'
+      [ "${line##*:}" = 1 ] || reason='hard link'
+    fi
+    case $MOUNTS in *"$NL$path$NL"*) how=inplace reason='bind mount' ;; esac
   else
     # The directory isn't ours to write, or is full: stage in the state directory, write in place.
     rm -f -- "$new"
-    new=$S/stage/$n how=inplace
+    new=$S/stage/$n how=inplace reason='no room or right for a copy beside it'
     if ! { mkdir -p -- "$S/stage" && cp -p -- "$path" "$new"; } 2>/dev/null; then
       why='no room to stage the new text'
       return 1
     fi
   fi
-  if [ "$how" = inplace ] && [ ! -w "$path" ]; then why='permission denied'; return 1; fi
+  if [ "$how" = inplace ]; then
+    may_write || return 1
+    IN_PLACE="$IN_PLACE, $path ($reason)"
+    emit inplace "$path ($reason)"
+  fi
   eval "how_$n=\$how new_$n=\$new"
   { take "$size" >"$new"; } 2>/dev/null || { why='no room to stage the new text'; return 1; }
+}
+
+# Opens $path for writing, which changes nothing: in some shells root passes any [ -w ].
+may_write() {
+  why=$( ( : >>"$path") 2>&1) && return 0
+  case $why in *[Rr]ead-only*) why='read-only file system' ;; *) why='permission denied' ;; esac
+  return 1
 }
 
 check_staged() {
@@ -588,12 +621,12 @@ still_there() { has_sum "$path" "$before" || { why="$path changed meanwhile"; re
 note() { { printf '%s\n' "$1" >>"$S/pending/journal"; } 2>/dev/null; }
 
 go_live() {
-  step activate "$COUNT"
+  step activate "$COUNT${IN_PLACE:+, in place: ${IN_PLACE#, }}"
   [ -z "$STOP" ] || { undo activate ''; return; }
   each_file activate_file || { undo activate "$path: $why"; return; }
   test_live || { undo test "$why"; return; }
   step reload
-  reload_and_prove || { undo reload "$why"; return; }
+  reload_and_prove || { undo "reload${SORT:+-$SORT}" "$why"; return; }
   wait_for_word
 }
 
@@ -616,7 +649,10 @@ test_live() {
 
 # --- reload, and its proof -------------------------------------------------------------------
 
+# What is wrong is in why, and in SORT: log (the words are NGINX's own), silent (NGINX said nothing),
+# blind (its log can't be read here), command, denied, gone (the master).
 reload_and_prove() {
+  SORT=
   look
   OLD=$SERVING
   log_mark
@@ -631,7 +667,7 @@ reload_and_prove() {
 run_reload() {
   if [ -n "$RELOAD" ]; then
     command_reload sh -c "$RELOAD" && return 0
-    why="the reload command failed: $why"
+    why="the reload command failed$why" SORT=command
     return 1
   fi
   if [ -d /run/systemd/system ] && have systemctl \
@@ -641,12 +677,30 @@ run_reload() {
     root_reload service nginx reload && return 0
   fi
   kill -HUP "$MASTER" 2>/dev/null && return 0
-  why="may not signal the master process $MASTER"
+  sudo_reload && return 0
+  SORT=denied
+  why="may not signal the master process $MASTER, and sudo permits none of the usual reload commands"
+  return 1
+}
+
+# "$@" in front of each usual reload command as sudo permits it, until one succeeds.
+sudo_reload() {
   [ "$(id -u)" != 0 ] && have sudo || return 1
-  for line in 'systemctl reload nginx' '/sbin/service nginx reload' '/etc/init.d/nginx reload'; do
+  for line in 'systemctl reload nginx' 'service nginx reload' '/sbin/service nginx reload' \
+    '/etc/init.d/nginx reload'; do
     # shellcheck disable=SC2086 # words of a fixed command
-    command_reload sudo -n $line && return 0
+    command_reload sudo -n "$@" $line && return 0
   done
+  return 1
+}
+
+# Before anything live is touched: false only when it is certain that no reload can work.
+may_reload() {
+  [ "$(id -u)" != 0 ] && [ -z "$RELOAD" ] || return 0
+  kill -0 "$MASTER" 2>/dev/null && return 0
+  # Where there is polkit, systemctl may be permitted to this user without sudo: only trying it tells.
+  if [ -d /run/systemd/system ] && have pkcheck; then return 0; fi
+  sudo_reload -l && return 0
   why="may not signal the master process $MASTER, and sudo permits none of the usual reload commands"
   return 1
 }
@@ -659,7 +713,8 @@ command_reload() {
   outside "$@" >"$S/said" 2>&1 </dev/null
   code=$?
   why=$(head -c 4096 "$S/said" 2>/dev/null)
-  if [ "$code" = 124 ]; then why="$why${why:+$NL}it did not end within $RELOAD_TIMEOUT s"; fi
+  if [ "$code" = 124 ]; then why=": it did not end within $RELOAD_TIMEOUT s${why:+$NL$why}"
+  else why=" with exit status $code${why:+: $why}"; fi
   return "$code"
 }
 
@@ -674,12 +729,16 @@ add_log() {
 }
 log_mark() { log_state; marks=$logs; }
 
-# Sets why: what NGINX has complained of since the mark. All [emerg]; [alert] and [crit] of the master
-# itself (those with a "*N" are about a client's connection, and any balancer on the Internet has them).
+# Sets complaints, what NGINX has complained of since the mark, and why, the first of them. All [emerg];
+# [alert] and [crit] of the master itself (those with a "*N" are about a client's connection, and any
+# balancer on the Internet has them).
 log_complaints() {
-  why=
+  why='' complaints=''
   log_state
-  [ "$logs" = "$marks" ] || why=$(each_line new_complaints "$logs")
+  [ "$logs" != "$marks" ] || return 0
+  complaints=$(each_line new_complaints "$logs")
+  [ -n "$complaints" ] || return 0
+  why=$(printf '%s\n' "$complaints" | head -n 5) SORT=log
 }
 new_complaints() {
   case $NL$marks in *"$NL$line$NL"*) return 0 ;; esac
@@ -691,14 +750,14 @@ new_complaints() {
       [ "$from" -le "$size" ] || from=0
       ;;
   esac
-  tail -c "+$((from + 1))" "$log" | grep -E "\[emerg\]|\[(alert|crit)\] $MASTER#" | grep -vE '#[0-9]+: \*[0-9]+ ' | head -n 5
+  tail -c "+$((from + 1))" "$log" | grep -E "\[emerg\]|\[(alert|crit)\] $MASTER#" | grep -vE '#[0-9]+: \*[0-9]+ ' | head -n 100
 }
 
 # New workers under the same master, and every old one gone or draining: exit codes prove nothing.
 # On the way back a new master will do too, and complaints may still be about the way there.
 prove() {
   countdown "$RELOAD_TIMEOUT"
-  rounds=0
+  rounds=0 seen='' since=$NOW
   while :; do
     look
     fresh='' stale=''
@@ -708,7 +767,9 @@ prove() {
     rounds=$((rounds + 1))
     if [ $((rounds % 25)) -eq 0 ]; then still_hopeful || return 1; fi
     if expired; then
-      why="no new worker processes within $RELOAD_TIMEOUT s (old ones:${stale:- none}, new ones:${fresh:- none})"
+      log_complaints
+      why="no new worker processes within $RELOAD_TIMEOUT s (old ones:${stale:- none}, new ones:${fresh:- none})${why:+$NL$why}"
+      [ -n "$SORT" ] || { SORT=silent; [ -n "$logs" ] || SORT=blind; }
       return 1
     fi
     nap
@@ -719,14 +780,25 @@ prove() {
 }
 
 still_hopeful() {
-  if [ -n "$RESTORING" ]; then is_master "$MASTER" || find_master; return 0; fi
+  if [ -n "$RESTORING" ]; then still_changing; return; fi
   why=$STOP
   [ -z "$STOP" ] || return 1
   log_complaints
   [ -z "$why" ] || return 1
   is_master "$MASTER" && return 0
-  why="the master process $MASTER is gone (a reload must not restart NGINX: that drops every open socket)"
+  why="the master process $MASTER is gone (a reload must not restart NGINX: that drops every open socket)" SORT=gone
   return 1
+}
+
+# On the way back, hope ends when NGINX has refused to reload, or is gone, and then for 3 s (it tries to
+# bind for 2.5 s) neither says more nor has other workers: what was there before us can't be loaded either.
+still_changing() {
+  is_master "$MASTER" || find_master
+  log_complaints
+  now=$MASTER$SERVING$DRAINING$complaints
+  if [ "$now" != "$seen" ]; then seen=$now since=$NOW; fi
+  if [ -n "$MASTER" ]; then case $complaints in *'[emerg]'*) ;; *) return 0 ;; esac; fi
+  [ $((NOW - since)) -lt 3 ]
 }
 
 # --- commit or restore -----------------------------------------------------------------------
@@ -809,9 +881,13 @@ restore() {
   if [ -n "$bad" ]; then emit_done edited "$cause" "$bad"; return; fi
   each_file restore_file
   if [ -n "$bad" ]; then emit_done broken "$cause" "$cause_text$NL$bad"; return; fi
-  if ! serves_old; then emit_done broken "$cause" "$cause_text$NL$why"; return; fi
+  outcome=restored
+  if ! serves_old; then
+    if [ -n "$MASTER" ]; then emit_done broken "$cause" "$cause_text$NL$why"; return; fi
+    outcome=stopped # the files are back, and another try could do no more
+  fi
   close_pending
-  emit_done restored "$cause" "$cause_text"
+  emit_done "$outcome" "$cause" "$cause_text"
 }
 
 # What was undone, or given up, stays for a look; only the last one.
@@ -871,35 +947,49 @@ put_back() {
 # NGINX must serve the old text again. It still does if nobody, we or others, has had it reloaded.
 serves_old() {
   find_master
-  if [ -z "$MASTER" ]; then
-    [ "$cause" != recovery ] || { cause_text="$cause_text; NGINX is not running"; return 0; }
-    why='NGINX is not running any more'
-    return 1
+  if [ -z "$MASTER" ] && [ "$cause" = recovery ]; then
+    no_master
+    cause_text="$cause_text; $why"
+    return 0
   fi
+  # It may just be starting, with the new text read already.
+  countdown 3
+  until find_master; do
+    if expired; then return 1; fi
+    nap
+  done
   look
   [ -n "$RELOADED" ] || [ "$MASTER$SERVING" != "$NOTED" ] || return 0
   [ -n "$RELOADED" ] || [ "$ACTIVATED" != ' ' ] || return 0
   reload_and_prove && return 0
+  find_master
   look
-  [ "$MASTER$SERVING" = "$NOTED" ]
+  [ -n "$MASTER" ] && [ "$MASTER$SERVING" = "$NOTED" ]
 }
 
 # --- recover, unlock -------------------------------------------------------------------------
 
 do_recover() {
   locate || return 0
-  [ -d "$S" ] || { emit_done ok clean ''; return; }
+  [ -d "$S" ] || { all_clean; return; }
   lock || return 0
   last_revision
   emit last "$number $(sed -n 's/^tx //p' "$S/revisions/$number/meta" 2>/dev/null)"
   if [ ! -d "$S/pending" ]; then
     sweep
-    emit_done ok clean ''
+    all_clean
   else
     load_pending
     if [ "$ACCEPT" = yes ]; then accept; else restore recovery "interrupted transaction $TX"; fi
   fi
   unlock
+}
+
+# Nothing to undo; but when NGINX isn't running, not all is well.
+all_clean() {
+  why=
+  find_master || no_master
+  emit_done ok clean "$why"
 }
 
 load_pending() {
@@ -922,7 +1012,7 @@ load_pending() {
 # The files stay as they are, somebody's edits included, and NGINX serves them if it can.
 accept() {
   why=
-  if [ -z "$MASTER" ]; then why='NGINX is not running'
+  if [ -z "$MASTER" ]; then no_master
   elif test_live; then reload_and_prove && why=
   fi
   close_pending
@@ -940,6 +1030,7 @@ do_unlock() {
     LOCK_TIMEOUT=$((RELOAD_TIMEOUT * 2))
   fi
   lock || return 0
+  if [ -d "$S/pending" ]; then emit pending "$(cat "$S/pending/meta" 2>/dev/null)"; fi
   unlock
   emit_done ok freed "$freed"
 }

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nginxws.nodes.link import NodeLink
     from nginxws.nodes.transaction import Recovered
-    from nginxws.snapshot import Snapshot
+    from nginxws.snapshot import Pending, Snapshot
 
 #: Called with a step's name and a few words about it.
 OnStep = Callable[[str, str], None]
@@ -59,7 +60,8 @@ def until_waiting(links: Sequence[NodeLink]) -> None:
 def read_node(link: NodeLink, on_step: OnStep, *, undo: bool = True) -> Snapshot:
     """The node's snapshot, with ``undo`` after undoing what an interrupted transaction left on it.
 
-    Raises ConnectionFailed and its kin, NodeError, StaleError, RestoreFailed.
+    Its ``recovered`` then says what that was. Raises ConnectionFailed and its kin,
+    NodeError, StaleError, RestoreFailed.
     """
     from nginxws.nodes.snapshot import take
 
@@ -71,8 +73,17 @@ def read_node(link: NodeLink, on_step: OnStep, *, undo: bool = True) -> Snapshot
         return now
     from nginxws.nodes import transaction
 
-    transaction.recover(session, link.options, _logs(now), on_step)
-    return take(session, link.options, _missing)
+    found = transaction.recover(session, link.options, _logs(now), on_step)
+    again = take(session, link.options, _missing)
+    # Not undone: it was no interrupted one, but still going on, and has ended meanwhile.
+    return replace(again, recovered=_words(now.pending)) if found.undone else again
+
+
+def _words(pending: Pending) -> str:
+    """Whose change, and when it began: for people."""
+    from nginxws.nodes.endings import when
+
+    return f"a change by {pending.who or 'somebody'}, begun {when(pending.since)}"
 
 
 def recover_node(link: NodeLink, *, accept: bool = False, on_step: OnStep | None = None) -> Recovered:

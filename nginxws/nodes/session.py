@@ -24,6 +24,8 @@ MAX_NOISE = 64 * 1024
 MAX_FRAME = 256 * 1024 * 1024
 #: Seconds without a byte from the node before we give it up. While it waits it says so every second.
 SILENCE = 60.0
+#: The same before the script's first word: a login profile that reads our input would wait for ever.
+GREETING = 15.0
 #: Seconds between two calls of ``on_wait``.
 _SLICE = 0.1
 
@@ -131,7 +133,7 @@ class Session:
     def next_frame(self, silence: float = SILENCE) -> Frame:
         """The next frame. Raises ProtocolError, or ConnectionFailed at end of file."""
         if not self._greeted:
-            self._greet(silence)
+            self._greet(min(silence, GREETING))
         start = self._line_end(64, silence) + 1
         header = bytes(self._buffer[: start - 1])
         match = _HEADER.match(header)
@@ -219,12 +221,15 @@ class Session:
         self._buffer += data
 
     def _silent(self, seconds: float) -> ConnectionFailed:
-        return ConnectionFailed(
-            f"no answer for {seconds:.0f} s", node=self.node, hint="is the network or the node stuck?"
+        hint = (
+            "is the network or the node stuck?"
+            if self._greeted
+            else f"{_PROFILE_HINT}; or is the node stuck?"
         )
+        return ConnectionFailed(f"no answer for {seconds:.0f} s", node=self.node, hint=hint)
 
     def _nonsense(self, what: str) -> ProtocolError:
-        return ProtocolError(what, node=self.node, hint=_PROTOCOL_HINT)
+        return ProtocolError(what, node=self.node, hint=_PROFILE_HINT)
 
     def _ended(self) -> Exception:
         """Why the script's output ended early: sudo, a missing shell, or a lost connection."""
@@ -237,12 +242,7 @@ class Session:
             refused = self._sudo.explain(words, self.node)
             if refused is not None:
                 return refused
-            return NodeError(
-                f"the node can't run the script (exit status {status})",
-                node=self.node,
-                detail=words or None,
-                hint="nginxws needs a POSIX sh as /bin/sh, and a login shell that runs commands",
-            )
+            return self._never_began(status, words)
         return ConnectionFailed(
             "the connection ended in the middle of the job",
             node=self.node,
@@ -250,6 +250,18 @@ class Session:
             hint=_LOST_HINT,
         )
 
+    def _never_began(self, status: int | None, words: str) -> NodeError:
+        """A shell says 126 or 127 when it can't run a program; other endings are the login shell's own."""
+        message = f"the node can't run the script (exit status {status})"
+        hint = "nginxws needs a POSIX sh as /bin/sh, and a login shell that runs commands"
+        if status not in (126, 127):
+            message = f"the login shell ended before it ran the script (exit status {status})"
+            hint = _PROFILE_HINT
+        return NodeError(message, node=self.node, detail=words or None, hint=hint)
 
-_PROTOCOL_HINT = "does a login profile on the node print or read anything? `ssh NODE true` must print nothing"
+
+_PROFILE_HINT = (
+    "does a login profile on the node print, read or exit? "
+    "`ssh NODE true </dev/null` must print nothing, and succeed"
+)
 _LOST_HINT = "run `nginxws recover` on this node: it says whether anything was left half done, and undoes it"

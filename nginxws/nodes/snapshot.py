@@ -153,6 +153,10 @@ _REFUSALS = {
         "NGINX is not running (pid file {}, and no master process with this configuration)",
         "start it first: a route is only live when NGINX is; name another instance with --nginx-conf",
     ),
+    "no-master": (
+        "{}",
+        "a reload needs a master process: take `master_process off` out of the configuration, and restart",
+    ),
     "no-state": (
         "cannot write the state directory {}",
         "it holds the lock and the undo: name another with --state-dir, or try --sudo",

@@ -8,24 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from nginxws.errors import (
-    Interrupted,
-    LockedError,
-    NginxwsError,
-    NodeError,
-    Restored,
-    RestoreFailed,
-    StaleError,
-)
+from nginxws.errors import Interrupted
+from nginxws.nodes.endings import failure, holder
 from nginxws.nodes.interrupts import Interrupts
 from nginxws.nodes.options import NodeOptions
 from nginxws.nodes.reading import OnStep
 from nginxws.nodes.session import Done, Frame, Session
-from nginxws.nodes.snapshot import refusal
 from nginxws.plan import NodePlan
 
 #: Called when the new configuration serves: None to keep it, or why not.
@@ -34,12 +25,17 @@ Decide = Callable[[], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A finished transaction: its revision on the node, and how it was tested."""
+    """A finished transaction: its revision on the node, and how it was tested.
+
+    ``in_place`` names the files that were written in place instead of being replaced
+    by a rename, each with the reason: "/etc/nginx/x.conf (bind mount)".
+    """
 
     revision: int
     tested: str = ""
     workers: int = 0
     draining: int = 0
+    in_place: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -55,6 +51,7 @@ class _Run:
     tested: str = ""
     refused: str = ""
     steps: list[str] = field(default_factory=list)
+    in_place: list[str] = field(default_factory=list)
 
     def drive(self) -> Done:
         """Answer frames until the last. Ctrl-C asks for the way back, and still waits for its end."""
@@ -79,6 +76,8 @@ class _Run:
             if name == "test":
                 self.tested = words
             self.on_step(name, words)
+        elif frame.kind == "inplace":
+            self.in_place.append(frame.text)
         elif frame.kind == "ready" and not self.interrupted:
             try:
                 with self.interrupts.raised():
@@ -116,8 +115,9 @@ def run(
     if done.outcome == "committed":
         workers = done.text.split("\n")
         draining = sum(line.endswith(" draining") for line in workers)
-        return Committed(int(done.code), state.tested, len(workers) - draining, draining)
-    raise _failure(session.node, done, state)
+        in_place = tuple(state.in_place)
+        return Committed(int(done.code), state.tested, len(workers) - draining, draining, in_place)
+    raise failure(session.node, done, interrupted=state.interrupts.asked, refused=state.refused)
 
 
 def _parameters(plan: NodePlan, options: NodeOptions, transaction: str) -> Iterator[tuple[str, str]]:
@@ -131,104 +131,14 @@ def _parameters(plan: NodePlan, options: NodeOptions, transaction: str) -> Itera
         yield "file", f"{before} {after} {len(file.after)} {file.real}"
 
 
-def _failure(node: str, done: Done, state: _Run) -> NginxwsError:
-    """The error that a transaction's last frame stands for."""
-    words = done.text.strip() or None
-    if done.outcome == "refused" and done.code in _REFUSED:
-        return _REFUSED[done.code](node, done.text.strip())
-    if done.outcome == "refused":
-        return refusal(node, done)
-    if done.outcome == "edited":
-        return RestoreFailed(
-            f"{_CAUSES.get(done.code, done.code)}, but somebody edited a file since, so nothing was put back",
-            node=node, detail=words,
-            hint="`nginxws recover --accept` keeps what is there; or copy the old text back, then recover",
-        )  # fmt: skip
-    if done.outcome == "broken":
-        return RestoreFailed(
-            f"{_CAUSES.get(done.code, done.code)}, and the restore failed",
-            node=node, detail=words, hint="look at the node now; `nginxws recover` tries the restore again",
-        )  # fmt: skip
-    if state.interrupts.asked:
-        return Interrupted("interrupted; the node is as it was", node=node, detail=state.refused or None)
-    if done.code == "probe":
-        words = state.refused or words
-    cause = _CAUSES.get(done.code, f"the transaction failed at {done.code}")
-    hint = _HINTS.get(done.code)
-    if done.outcome != "restored":
-        return NodeError(f"{cause}; nothing was changed", node=node, detail=words, hint=hint)
-    restored = Restored(f"{cause}; everything was restored", node=node, detail=words, hint=hint)
-    restored.cause = done.code
-    return restored
-
-
-def _locked(node: str, text: str) -> NginxwsError:
-    return LockedError(
-        f"locked by {_holder(text)}",
-        node=node,
-        hint="wait with --lock-timeout; `nginxws unlock --force` ends that process, which restores first",
-    )
-
-
-def _holder(text: str) -> str:
-    """Who holds the lock, since when, as which process: for people."""
-    holder = dict(line.partition(" ")[::2] for line in text.split("\n"))
-    who = holder.get("who") or "somebody"
-    since = holder.get("since", "")
-    if since.isdigit():  # by the node's clock, which need not be ours
-        who += time.strftime(", since %Y-%m-%d %H:%M:%S UTC", time.gmtime(int(since)))
-    return f"{who} (process {holder.get('pid', '?')} on the node)"
-
-
-def _stale(node: str, text: str) -> NginxwsError:
-    what = ", ".join(text.split("\n")) or "the configuration"
-    return StaleError(
-        f"changed since it was read: {what}; nothing was touched",
-        node=node,
-        hint="run the command again: it plans from what is there now",
-    )
-
-
-def _left_over(node: str, _text: str) -> NginxwsError:
-    return StaleError(
-        "an interrupted transaction must be undone first", node=node, hint="run `nginxws recover`"
-    )
-
-
-_REFUSED: dict[str, Callable[[str, str], NginxwsError]] = {
-    "locked": _locked,
-    "stale": _stale,
-    "pending": _left_over,
-}
-_CAUSES = {
-    "stage": "the new text could not be staged",
-    "test": "NGINX refuses the new configuration",
-    "checkpoint": "the undo could not be stored",
-    "activate": "the new files could not be put in place",
-    "reload": "NGINX did not take the new configuration over",
-    "probe": "the probe failed",
-    "silence": "the node heard no word from here in time",
-    "signal": "the node's script was told to stop",
-    "commit": "the revision could not be stored",
-    "protocol": "the node did not understand the answer",
-    "recovery": "an interrupted transaction was found",
-}
-_HINTS = {
-    "stage": "is the disk full or read-only, or does the login user need --sudo?",
-    "checkpoint": "is the disk full? another place for the undo is --state-dir",
-    "activate": "is the file system full or read-only, or does the login user need --sudo?",
-    "test": "the text it refused is kept in the state directory, below rejected/",
-    "reload": "the words above are NGINX's own; the old configuration serves on",
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Recovered:
     """What ``recover`` found: ``undone`` says whether something was put back.
 
-    ``accepted`` says that the files were kept as they are instead; ``cause`` is then
-    why NGINX does not serve them, empty when it does. ``last_transaction`` is the id
-    of the newest committed one, empty if none.
+    ``cause`` is then what it was. ``accepted`` says that the files were kept as they
+    are instead; ``cause`` is then why NGINX does not serve them, empty when it does.
+    With neither, ``cause`` is empty, or says that NGINX isn't running (or can't be
+    reloaded). ``last_transaction`` is the id of the newest committed one, empty if none.
     """
 
     undone: bool
@@ -265,20 +175,24 @@ def recover(
     done = session.frames(on_frame, silence=180.0)
     revision, transaction = (int(last[0]), last[1]) if len(last) == 2 and last[0].isdigit() else (0, "")
     if done.outcome == "ok":
-        return Recovered(False, "", transaction, revision)
+        return Recovered(False, done.text.strip(), transaction, revision)
     if done.outcome in ("restored", "accepted"):
         accepted = done.outcome == "accepted"
         return Recovered(not accepted, done.text.strip(), transaction, revision, accepted)
-    raise _failure(session.node, done, _Run(session, on_step, lambda: None))
+    raise failure(session.node, done)
 
 
 def unlock(session: Session, options: NodeOptions, *, force: bool) -> str:
     """Free the lock of a dead owner; with ``force`` end a live one (it restores first).
 
-    Says who held it, empty when nobody did. Raises LockedError.
+    Says who held it, and whether he left a change half done; empty when nobody did.
+    Raises LockedError.
     """
+    pending: list[Frame] = []
     session.request("unlock", [*options.parameters(), ("force", "yes" if force else "")])
-    done = session.frames(lambda _frame: None)
-    if done.outcome == "ok":
-        return _holder(done.text) if done.text.strip() else ""
-    raise _failure(session.node, done, _Run(session, lambda *_: None, lambda: None))
+    done = session.frames(lambda frame: pending.append(frame) if frame.kind == "pending" else None)
+    if done.outcome != "ok":
+        raise failure(session.node, done)
+    if not done.text.strip():
+        return ""
+    return holder(done.text) + ("; a change is half done: `nginxws recover` undoes it" if pending else "")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import click
-
 from nginxws.deploy import NodeOutcome
-from nginxws.errors import ExitCode, NginxwsError
+from nginxws.errors import ExitCode
 from nginxws.nodes.probe_types import ProbeResult
-from nginxws.plan import FORMAT_VERSION, NodePlan
+from nginxws.plan import NodePlan
+from nginxws.report.document import envelope, error_json, show_json
 from nginxws.report.text import show_diff, show_error, show_lines, show_warning
 
 _VERBS = {"add": "added", "change": "changed", "remove": "removed"}
@@ -27,7 +25,7 @@ def show_outcomes(
             show_error(outcome.error)
         _warn(outcome)
     if output_format == "json":
-        click.echo(json.dumps(as_json(outcomes, code), indent=2, ensure_ascii=True))
+        show_json(as_json(outcomes, code))
         return
     for outcome in outcomes:
         if outcome.plan is not None and not quiet:
@@ -35,16 +33,10 @@ def show_outcomes(
 
 
 def as_json(outcomes: Sequence[NodeOutcome], code: ExitCode) -> dict[str, Any]:
-    """The JSON form: what drivers such as Ansible look for, then each node's plan and result."""
+    """The JSON form: each node's plan and result."""
     errors = [str(outcome.error) for outcome in outcomes if outcome.error is not None]
-    return {
-        "format_version": FORMAT_VERSION,
-        "changed": any(_changes(outcome) for outcome in outcomes),
-        "failed": bool(errors),
-        "rc": int(code),
-        "msg": "; ".join(errors),
-        "nodes": {outcome.node: _node_json(outcome) for outcome in outcomes},
-    }
+    nodes = {outcome.node: _node_json(outcome) for outcome in outcomes}
+    return envelope(code, changed=any(map(_changes, outcomes)), errors=errors, nodes=nodes)
 
 
 def _changes(outcome: NodeOutcome) -> bool:
@@ -58,7 +50,8 @@ def _node_json(outcome: NodeOutcome) -> dict[str, Any]:
     if outcome.plan is not None:
         result |= outcome.plan.as_json()
     result["findings"] = [dataclasses.asdict(finding) for finding in outcome.findings]
-    result |= {"applied": outcome.done, "revision": None, "tested": None, "probes": []}
+    result |= {"applied": outcome.done, "revision": None, "tested": None}
+    result["probes"] = [{"route": route, **_probe_json(probe)} for route, probe in outcome.probes]
     if outcome.applied is not None:
         committed = outcome.applied.committed
         result |= {
@@ -66,9 +59,8 @@ def _node_json(outcome: NodeOutcome) -> dict[str, Any]:
             "tested": committed.tested,
             "workers": committed.workers,
             "draining": committed.draining,
-            "probes": [{"route": route, **_probe_json(probe)} for route, probe in outcome.applied.probes],
         }
-    return result | {"error": None if outcome.error is None else error_json(outcome.error)}
+    return result | {"error": error_json(outcome.error)}
 
 
 def _probe_json(probe: ProbeResult) -> dict[str, Any]:
@@ -78,19 +70,6 @@ def _probe_json(probe: ProbeResult) -> dict[str, Any]:
         "answered_by": probe.answered_by,
         "message": probe.message,
         "seconds": round(probe.elapsed, 4),
-    }
-
-
-def error_json(error: NginxwsError) -> dict[str, Any]:
-    """An error with its exit code, place and next step."""
-    return {
-        "code": int(error.code),
-        "kind": type(error).__name__,
-        "message": error.message,
-        "file": error.file,
-        "line": error.line,
-        "detail": error.detail,
-        "hint": error.hint,
     }
 
 
@@ -108,23 +87,29 @@ def _lines(outcome: NodeOutcome, plan: NodePlan) -> Iterator[str]:
             note = f"; {change.note}" if change.note else ""
             yield f"{outcome.node}: {change.route}: nothing to do{where}{note}"
         elif outcome.done:
-            yield f"{outcome.node}: {change.route}: {_VERBS[change.action]} in {change.server}"
-    if outcome.applied is None:
-        return
-    for route, probe in outcome.applied.probes:
+            server = change.server.partition(" (")[0]
+            yield f"{outcome.node}: {change.route}: {_VERBS[change.action]} in {server} ({change.where})"
+    for route, probe in outcome.probes:
         verdict = "live" if probe.ok else "NOT proved"
         yield f"{outcome.node}: {route}: {verdict}: {probe.message}"
+    if outcome.applied is None:
+        return
     committed = outcome.applied.committed
-    draining = f", {committed.draining} old ones keep their open sockets" if committed.draining else ""
     tested = f"tested {committed.tested}; " if committed.tested else ""
-    yield f"{outcome.node}: revision {committed.revision}; {tested}{committed.workers} new workers{draining}"
+    workers = _count(committed.workers, "new worker")
+    if committed.draining:
+        keep = "keeps its" if committed.draining == 1 else "keep their"
+        workers += f", {_count(committed.draining, 'old one')} {keep} open sockets"
+    yield f"{outcome.node}: revision {committed.revision}; {tested}{workers}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _warn(outcome: NodeOutcome) -> None:
     for finding in outcome.findings:
         show_warning(f"{outcome.node}: {finding.where}: {finding.message}", finding.hint)
-    if outcome.applied is None:
-        return
-    for route, probe in outcome.applied.probes:
+    for route, probe in outcome.probes:
         if not probe.ok:
             show_warning(f"{outcome.node}: {route} is in place, but not proved: {probe.message}", probe.hint)

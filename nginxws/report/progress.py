@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from nginxws.report.clean import one_line
+from nginxws.printable import one_line
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -29,6 +29,7 @@ STEPS = {
     "probe": "probing the route",
     "commit": "committing",
     "restore": "restoring",
+    "unlock": "looking at the lock",
     "reconnect": "the connection broke: reaching the node again",
 }
 
@@ -40,6 +41,7 @@ class Progress:
         self._verbose = verbose
         self._spin = not quiet and not verbose and sys.stderr.isatty()
         self._status: Status | None = None
+        self._asking = False
 
     def on_node(self, node: str) -> Callable[[str, str], None]:
         """The callback for one node's steps."""
@@ -60,7 +62,22 @@ class Progress:
             self._status.stop()
             self._status = None
 
+    def asking(self, ask: Callable[[str], str | None]) -> Callable[[str], str | None]:
+        """``ask``, with the terminal to itself: a spinner would draw over the question."""
+
+        def alone(prompt: str) -> str | None:
+            self._asking = True
+            self.pause()
+            try:
+                return ask(prompt)
+            finally:
+                self._asking = False
+
+        return alone
+
     def _update(self, text: str) -> None:
+        if self._asking:
+            return
         from rich.console import Console
         from rich.markup import escape
         from rich.status import Status

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NodeResult:
-    """What became of one node: a sentence, and the command's own field of the JSON form (``None``: failed)."""
+    """What became of one node: a sentence, and the command's own JSON field (None after an error)."""
 
     node: str
     field: str

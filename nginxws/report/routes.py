@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nginxws.errors import ExitCode, NginxwsError
-from nginxws.report.clean import one_line
+from nginxws.printable import one_line
 from nginxws.report.document import envelope, error_json, show_json
 from nginxws.report.text import show_error, show_lines, show_note
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nginxws.errors import NginxwsError
-from nginxws.report.clean import clean, one_line
+from nginxws.printable import clean, one_line
 
 #: Environment variable that asks for no colours (no-color.org).
 _NO_COLOR = "NO_COLOR"
@@ -29,14 +29,25 @@ def show_error(error: NginxwsError) -> None:
         for line in error.detail.strip().split("\n")[:_DETAIL_LINES]:
             click.echo(f"  {clean(line)}", err=True)
     if error.hint:
-        _say("hint", "cyan", error.hint)
+        show_hint(error.hint)
 
 
 def show_warning(text: str, hint: str | None = None) -> None:
     """``warning: …`` on stderr."""
     _say("warning", "yellow", text)
     if hint:
-        _say("hint", "cyan", hint)
+        show_hint(hint)
+
+
+def show_hint(text: str) -> None:
+    """``hint: …``, the next step, on stderr."""
+    _say("hint", "cyan", text)
+
+
+def show_recovered(now: Snapshot) -> None:
+    """Say what was undone on the node before its configuration was read."""
+    if now.recovered:
+        show_warning(f"{now.node}: undone first: {now.recovered}")
 
 
 def show_pending(now: Snapshot) -> None:
@@ -44,7 +55,8 @@ def show_pending(now: Snapshot) -> None:
     if now.pending is not None:
         show_warning(
             f"{now.node}: a change by {now.pending.who} was cut short, and is not undone yet",
-            "the next change undoes it first; `nginxws recover` does it now",
+            "what is shown compares with the middle of it; the next change undoes it first, "
+            "`nginxws recover` does it now",
         )
 
 

@@ -6,8 +6,11 @@ import contextlib
 import os
 import re
 import shutil
+import socket
 import subprocess
+import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +21,8 @@ from support.nginx import NginxNode, main_conf, wait_for
 from support.sshd import need
 
 from nginxws.config.tree import RecordingReader, load
-from nginxws.errors import LockedError, NginxwsError, NodeError, Restored, StaleError
+from nginxws.errors import LockedError, NginxwsError, NodeError, Restored, RestoreFailed, StaleError
+from nginxws.nodes import session as sessions
 from nginxws.nodes import snapshot, transaction
 from nginxws.nodes.local import LocalProcess, LocalTransport
 from nginxws.nodes.options import NodeOptions
@@ -78,10 +82,16 @@ class Talk:
         return make_plan(self.snapshot(), [Put(Route.create("/ws/", [backend]))])
 
     def transact(
-        self, plan: NodePlan, decide: Callable[[], str | None] = lambda: None, *, text: bytes | None = None
+        self,
+        plan: NodePlan,
+        decide: Callable[[], str | None] = lambda: None,
+        *,
+        text: bytes | None = None,
+        on_step: Callable[[str, str], None] | None = None,
     ) -> Committed:
         with self.session(text) as session:
-            return transaction.run(session, plan, self.options, transaction.new_id(), _step, decide)
+            on_step = on_step or _step
+            return transaction.run(session, plan, self.options, transaction.new_id(), on_step, decide)
 
     def recover(self, *, accept: bool = False) -> transaction.Recovered:
         with self.session() as session:
@@ -116,14 +126,28 @@ def stopped(tmp_path: Path) -> NginxNode:
 
 @pytest.fixture
 def node(stopped: NginxNode) -> Iterator[NginxNode]:
-    stopped.start()
-    yield stopped
-    stopped.stop()
+    with started(stopped):
+        yield stopped
 
 
 @pytest.fixture
 def talk(node: NginxNode, shell: list[str]) -> Talk:
     return Talk(node, shell)
+
+
+@pytest.fixture
+def dash(node: NginxNode) -> Talk:
+    """One shell will do where a test takes seconds, or asks nothing of the shell."""
+    return Talk(node, [need("dash")])
+
+
+@contextlib.contextmanager
+def started(node: NginxNode) -> Iterator[NginxNode]:
+    node.start()
+    try:
+        yield node
+    finally:
+        node.stop()
 
 
 # --- snapshot ------------------------------------------------------------------------------------
@@ -284,6 +308,7 @@ def test_a_reload_command_that_restarts_is_undone(talk: Talk, node: NginxNode) -
     with pytest.raises(NginxwsError, match="everything was restored") as caught:
         talk.transact(talk.plan())
     assert "restart" in (caught.value.detail or "")
+    assert "NGINX's own" not in (caught.value.hint or "")
     assert node.digests() == old
     os.kill(node.master, 15)
 
@@ -296,6 +321,207 @@ def test_a_reload_command_without_end_is_ended(talk: Talk, node: NginxNode) -> N
         talk.transact(talk.plan())
     assert "did not end within 1 s" in (caught.value.detail or "")
     assert node.digests() == old
+
+
+def test_where_options_end_at_the_first_operand(
+    talk: Talk, node: NginxNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """BSD's getopt does, and GNU's when a login profile sets this."""
+    monkeypatch.setenv("POSIXLY_CORRECT", "1")
+    old = node.digests()
+    with pytest.raises(Restored):
+        talk.transact(talk.plan(), lambda: "no")
+    assert node.digests() == old
+    assert talk.transact(talk.plan()).revision == 1
+    assert not talk.recover().undone
+    assert talk.unlock() == ""
+
+
+@pytest.mark.parametrize("reason", ["bind mount", "hard link"])
+def test_what_is_written_in_place_is_said(node: NginxNode, talk: Talk, reason: str) -> None:
+    other = node.prefix / "other.conf"
+    said: dict[str, str] = {}
+    with contextlib.ExitStack() as stack:
+        if reason == "hard link":
+            os.link(node.site, other)
+        else:
+            other.write_bytes(node.site.read_bytes())
+            bind(stack, other, node.site)
+        done = talk.transact(talk.plan(), on_step=said.__setitem__)
+    assert done.in_place == (f"{node.site} ({reason})",)
+    assert said["activate"] == f"1, in place: {node.site} ({reason})"
+
+
+def test_nothing_is_said_of_an_ordinary_file(dash: Talk) -> None:
+    said: dict[str, str] = {}
+    assert dash.transact(dash.plan(), on_step=said.__setitem__).in_place == ()
+    assert said["activate"] == "1"
+
+
+def test_a_read_only_mount_is_called_read_only(talk: Talk, node: NginxNode) -> None:
+    plan = talk.plan()
+    with contextlib.ExitStack() as stack, node.untouched():
+        other = node.prefix / "other.conf"
+        other.write_bytes(node.site.read_bytes())
+        bind(stack, other, node.site)
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(node.site)], check=True)
+        with pytest.raises(NodeError, match="nothing was changed") as caught:
+            talk.transact(plan)
+    assert "read-only" in (caught.value.detail or "")
+    assert "permission denied" not in (caught.value.detail or "")
+
+
+def bind(stack: contextlib.ExitStack, source: Path, target: Path) -> None:
+    words = ["mount", "--bind", str(source), str(target)]
+    if os.geteuid() != 0 or subprocess.run(words, check=False, capture_output=True).returncode:
+        pytest.skip("no mounts here")
+    stack.callback(subprocess.run, ["umount", str(target)], check=True)
+
+
+# --- reload --------------------------------------------------------------------------------------
+
+
+def test_a_taken_port_is_over_soon(dash: Talk, node: NginxNode) -> None:
+    """The configuration before us can't be reloaded either: the way back must not wait for that."""
+    with socket.create_server(("127.0.0.1", 0)) as rival:
+        taken = f"    listen 127.0.0.1:{rival.getsockname()[1]};\n"
+        node.site.write_text(node.site.read_text().replace("    server_name", f"{taken}    server_name"))
+        dash.options = replace(dash.options, reload_timeout=30)
+        plan, start = dash.plan(), time.monotonic()
+        with node.untouched(), pytest.raises(Restored, match="did not take") as caught:
+            dash.transact(plan)
+    assert time.monotonic() - start < 12
+    assert "bind()" in (caught.value.detail or "")
+    assert "NGINX's own" in (caught.value.hint or "")
+    assert caught.value.cause == "reload"
+
+
+@pytest.mark.parametrize(
+    ("command", "log", "detail", "hint"),
+    [
+        ("true", "", "no new worker processes", "logged nothing"),
+        ("true", "stderr", "no new worker processes", "can't be read here: look at journalctl or syslog"),
+        ("true", "/dev/null", "no new worker processes", "can't be read here"),
+        ("echo today not; exit 3", "", "exit status 3: today not", "--reload-command"),
+        ("exit 3", "", "failed with exit status 3", "--reload-command"),
+    ],
+)
+def test_hints_of_a_failed_reload(tmp_path: Path, command: str, log: str, detail: str, hint: str) -> None:
+    """Words are called NGINX's own only where they are."""
+    prefix = tmp_path / "node"
+    main = main_conf(prefix)
+    node = NginxNode(
+        prefix, need("nginx"), main=re.sub("error_log .*;", f"error_log {log};", main) if log else main
+    )
+    with started(node):
+        talk = Talk(node, [need("dash")])
+        talk.options = replace(talk.options, reload_timeout=1, reload_command=command)
+        with pytest.raises(Restored) as caught:
+            talk.transact(talk.plan())
+    assert detail in (caught.value.detail or "")
+    assert hint in (caught.value.hint or "")
+    assert "NGINX's own" not in (caught.value.hint or "")
+    assert caught.value.cause == "reload"
+
+
+def test_a_reload_command_that_stops_nginx(talk: Talk, node: NginxNode) -> None:
+    """The files are back and nothing is pending; what is left to do is no matter of the files."""
+    talk.options = replace(
+        talk.options,
+        reload_command=f"kill -TERM {node.master}; while [ -s {node.pid_file} ]; do sleep 0.02; done",
+    )
+    old, plan = node.digests(), talk.plan()
+    with pytest.raises(RestoreFailed, match="as they were, but NGINX is not running any more") as caught:
+        talk.transact(plan)
+    assert "start it" in (caught.value.hint or "")
+    assert "recover" not in (caught.value.hint or "")
+    assert node.digests() == old
+    assert node.lock_is_free()
+    found = talk.recover()
+    assert not found.undone
+    assert found.cause == "NGINX is not running"
+
+
+def test_nginx_without_a_master_process(stopped: NginxNode, shell: list[str]) -> None:
+    stopped.conf.write_text("master_process off;\n" + stopped.conf.read_text())
+    words = [stopped.binary, "-p", str(stopped.prefix), "-c", str(stopped.conf), "-g", "daemon off;"]
+    talk = Talk(stopped, shell)
+    with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_for(
+                lambda: stopped.pid_file.exists() and stopped.pid_file.read_text().strip(), "the pid file"
+            )
+            with pytest.raises(NodeError, match="without a master process") as caught:
+                talk.transact(talk.plan())
+            assert "without a master process" in talk.recover().cause
+        finally:
+            process.kill()
+    assert "master_process" in (caught.value.hint or "")
+
+
+class UserTransport(LocalTransport):
+    """This machine, as a user that nobody knows; his programs stand in ``tools`` first."""
+
+    def __init__(self, tools: Path) -> None:
+        super().__init__()
+        self._tools = tools
+
+    def run(self, argv: Sequence[str]) -> LocalProcess:
+        user = ["setpriv", "--reuid", "4242", "--regid", "4242", "--clear-groups"]
+        return super().run([*user, "env", f"PATH={self._tools}:{os.environ['PATH']}", *argv])
+
+
+def transact_as_user(node: NginxNode, sudo: str) -> tuple[NginxwsError, list[str]]:
+    """The error, and the steps, of a user whose files these are, but not the master; ``sudo`` is a script."""
+    tools = node.prefix / "tools"
+    tools.mkdir()
+    (tools / "sudo").write_text(f"#!/bin/sh\n{sudo}\n")
+    (tools / "sudo").chmod(0o755)
+    node.state.mkdir()
+    for path in (node.state, node.conf.parent, *node.conf.parent.rglob("*")):
+        os.chown(path, 4242, 4242)
+    talk = Talk(node, [need("dash")])
+    plan = replace(talk.plan(), test_refused=True)  # he may not open the logs, so his own test says nothing
+    steps: list[str] = []
+    with node.untouched(), UserTransport(tools) as user:
+        session = Session(user, Sudo())
+        with pytest.raises(NginxwsError) as caught:
+            transaction.run(
+                session, plan, talk.options, "tx", lambda name, _words: steps.append(name), lambda: None
+            )
+    return caught.value, steps
+
+
+@pytest.fixture
+def open_node() -> Iterator[NginxNode]:
+    """Below a folder that every user may enter."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can be another user")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        with started(NginxNode(Path(folder) / "node", need("nginx"))) as node:
+            yield node
+
+
+@pytest.mark.root
+def test_who_can_not_reload_changes_nothing(open_node: NginxNode) -> None:
+    error, steps = transact_as_user(open_node, "exit 1")
+    assert isinstance(error, NodeError)
+    assert "nothing was changed" in error.message
+    assert "activate" not in steps
+    assert "may not signal" in (error.detail or "")
+    assert "--reload-command" in (error.hint or "")
+    assert "--sudo" in (error.hint or "")
+
+
+@pytest.mark.root
+def test_who_may_reload_by_sudo_goes_ahead(open_node: NginxNode) -> None:
+    """It is the listing that counts beforehand; that the command fails then is found out by trying."""
+    error, steps = transact_as_user(open_node, '[ "$*" = "-n -l service nginx reload" ]')
+    assert isinstance(error, Restored)
+    assert "activate" in steps
+    assert error.cause == "reload"
+    assert "--reload-command" in (error.hint or "")
 
 
 # --- lock, recover, unlock -----------------------------------------------------------------------
@@ -359,6 +585,19 @@ def test_unlock_ends_a_live_holder_by_force(talk: Talk, node: NginxNode) -> None
     assert Talk(node, talk.shell).unlock() == ""
 
 
+def test_unlock_tells_of_what_a_dead_holder_left(talk: Talk, node: NginxNode) -> None:
+    text = script().decode().replace("  step reload\n", "  step reload\n  kill -KILL $$\n", 1)
+    old, plan = node.digests(), talk.plan()
+    with pytest.raises(NginxwsError):
+        talk.transact(plan, text=text.encode())
+    freed = talk.unlock()
+    assert "tester@here" in freed
+    assert "`nginxws recover` undoes it" in freed
+    assert talk.recover().undone
+    assert node.digests() == old
+    assert talk.unlock() == ""
+
+
 def test_without_flock_a_dead_owner_is_found(talk: Talk, node: NginxNode) -> None:
     text = script().decode().replace("if have flock; then", "if false; then")
     assert text.count("if false; then") == 2
@@ -381,6 +620,20 @@ def test_without_flock_a_dead_owner_is_found(talk: Talk, node: NginxNode) -> Non
 def test_what_a_profile_prints_is_skipped(talk: Talk, noise: bytes) -> None:
     with talk.session(noise + b"\n" + script()) as session:
         assert snapshot.take(session, talk.options, missing).master == talk.node.master
+
+
+@pytest.mark.parametrize(
+    ("profile", "message"),
+    [("read x", "no answer"), ("cat >/dev/null", "no answer"), ("exit", "ended"), ("exit 3", "ended")],
+)
+def test_a_profile_that_reads_or_exits_is_suspected(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch, profile: str, message: str
+) -> None:
+    monkeypatch.setattr(sessions, "GREETING", 1.0)
+    monkeypatch.setattr(sessions, "_BOOTSTRAP", f"{profile}; {sessions._BOOTSTRAP}")
+    with pytest.raises(NginxwsError, match=message) as caught:
+        talk.snapshot()
+    assert "ssh NODE true </dev/null" in (caught.value.hint or "")
 
 
 def test_an_unknown_word_ends_the_script(talk: Talk) -> None:

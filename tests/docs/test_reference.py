@@ -14,10 +14,15 @@ from jinja2 import Environment, meta
 from nginxws import __version__
 from nginxws.deploy import Applied, NodeOutcome
 from nginxws.errors import ExitCode, NginxwsError
+from nginxws.inventory import ListedRoute
 from nginxws.nodes.homes import HOMES
 from nginxws.nodes.probe_types import ProbeResult
-from nginxws.nodes.transaction import Committed
+from nginxws.nodes.probe_url import UrlReport
+from nginxws.nodes.transaction import Committed, Recovered
+from nginxws.nodes.websocket import EchoResult, IdleResult
 from nginxws.plan import Change, NodePlan
+from nginxws.report import probe as url_probe
+from nginxws.report import recovery, routes
 from nginxws.report.outcome import as_json
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -95,8 +100,19 @@ def test_every_field_of_a_result_is_documented(pages: dict[str, str]) -> None:
         NodeOutcome("lb1", plan, Applied(Committed(1), (("/ws/", probe),))),
         NodeOutcome("lb2", error=NginxwsError("no")),
     ]
-    fields = _fields(as_json(outcomes, ExitCode.ERROR)) - {"lb1", "lb2"}
-    assert len(fields) > 25
+    route = ListedRoute("/ws/", "^~", (), "managed", "a:80", "/n.conf", 1)
+    idle = IdleResult(True, 60.0, 0, 0, "open", None)
+    documents = (
+        as_json(outcomes, ExitCode.ERROR),
+        routes.as_json([routes.NodeRoutes("lb1", [route])], ExitCode.DONE),
+        recovery.as_json([recovery.recovered("lb1", Recovered(False))], ExitCode.DONE),
+        recovery.as_json([recovery.unlocked("lb2", "")], ExitCode.DONE),
+        url_probe.as_json(
+            "ws://a/", UrlReport(probe, EchoResult(True, True, (), 0.0, ""), idle), ExitCode.DONE
+        ),
+    )
+    fields = set().union(*map(_fields, documents)) - {"lb1", "lb2"}
+    assert len(fields) > 45
     for field in fields:
         assert f"`{field}`" in pages["docs/reference/json.md"], field
 

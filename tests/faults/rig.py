@@ -42,6 +42,14 @@ def descendants(pid: int) -> list[tuple[int, str]]:
     return found
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone, or only waits to be reaped."""
+    try:
+        return not Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return True
+
+
 @dataclass
 class Outcome:
     """How a command with a fault in it ended, and what was wrong afterwards."""
@@ -170,10 +178,13 @@ class Rig:
             try:
                 reached = hook.with_suffix(".reached")
                 wait_for(reached.exists, f"step {step}", 20)
-                self.strike(fault, pid, self._script_pid(reached), proxy)
+                node_script = self._script_pid(reached)
+                self.strike(fault, pid, node_script, proxy)
             finally:
                 hook.with_suffix(".go").touch()
             code = self.finish()
+        with contextlib.suppress(AssertionError):  # before its lock is free it may not even be taken
+            wait_for(lambda: has_ended(node_script), "the node script's end", 15)
         return self.judge(step, fault, code, output.read_text())
 
     def strike(self, fault: str, client: int, node_script: int, proxy: TcpProxy | None) -> None:

@@ -19,7 +19,7 @@ import nginxws.cli.change
 import nginxws.nodes.local
 import nginxws.nodes.ssh
 import nginxws.planner  # noqa: F401 (imported for its children)
-from nginxws import cli, deploy
+from nginxws import cli, proving
 from nginxws.nodes import session
 
 
@@ -29,15 +29,15 @@ def child(request: dict[str, str | list[str]]) -> None:
     session.script = lambda: text
     if request["probe_hook"]:
         hook = Path(str(request["probe_hook"]))
-        decide = deploy._Proof.decide
+        decide = proving.Proof.decide
 
-        def stop_then_decide(self: deploy._Proof) -> str | None:
+        def stop_then_decide(self: proving.Proof) -> str | None:
             hook.with_suffix(".reached").touch()
             while not hook.with_suffix(".go").exists():
                 time.sleep(0.005)
             return decide(self)
 
-        deploy._Proof.decide = stop_then_decide  # type: ignore[method-assign]  # this process is the test's
+        proving.Proof.decide = stop_then_decide  # type: ignore[method-assign]  # this process is the test's
     out = os.open(str(request["output"]), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.dup2(out, 1)
     os.dup2(out, 2)

@@ -13,7 +13,7 @@ from support.nginx import NginxNode, free_port
 pytestmark = [pytest.mark.nginx, pytest.mark.sshd]
 
 TOP = {"format_version", "changed", "failed", "rc", "msg", "nodes"}
-NODE = {"changes", "files", "diff", "applied", "revision", "tested", "probes", "error"}
+NODE = {"changes", "files", "diff", "findings", "applied", "revision", "tested", "probes", "error"}
 ERROR = {"code", "kind", "message", "file", "line", "detail", "hint"}
 
 
@@ -112,8 +112,20 @@ def test_bad_argument(nginxws: Nginxws, node: NginxNode, backend: Backend) -> No
 def test_list_routes(nginxws: Nginxws, node: NginxNode, backend: Backend) -> None:
     nginxws("add-route", "/ws/", backend.address)
     result = nginxws("list-routes", "--format", "json").json
+    assert result.keys() == TOP
+    assert (result["changed"], result["failed"], result["msg"]) == (False, False, "")
     (entry,) = result["nodes"].values()
     (route,) = entry["routes"]
     assert (result["rc"], route["path"], route["state"]) == (0, "/ws/", "managed")
     node.stop()
     assert nginxws("list-routes", "--format", "json").json["rc"] == 0, "reading needs no running NGINX"
+
+
+def test_recover_and_unlock(nginxws: Nginxws, node: NginxNode, backend: Backend) -> None:
+    nginxws("add-route", "/ws/", backend.address)
+    for command, field, value in (("recover", "revision", 1), ("unlock", "holder", "")):
+        result = nginxws(command, "--format", "json").json
+        assert result.keys() == TOP
+        assert (result["changed"], result["failed"], result["rc"], result["msg"]) == (False, False, 0, "")
+        (entry,) = result["nodes"].values()
+        assert (entry[field], entry["changed"], entry["error"]) == (value, False, None)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-from nginxws import deploy
-from nginxws.deploy import NodeOutcome, apply, check_plan, worst
+from nginxws import deploy, proving
+from nginxws.deploy import NodeOutcome, apply, check_plan, refuse_stopped, worst
 from nginxws.errors import (
     ConfigError,
     ConnectionFailed,
@@ -17,6 +18,7 @@ from nginxws.errors import (
     Interrupted,
     LockedError,
     NginxwsError,
+    NodeError,
     Restored,
     RestoreFailed,
     StaleError,
@@ -25,6 +27,7 @@ from nginxws.nodes.options import NodeOptions, ProbePolicy
 from nginxws.nodes.probe_types import ProbeRequest, ProbeResult
 from nginxws.nodes.transaction import Committed, Recovered
 from nginxws.plan import FilePlan, NodePlan, ProbePoint
+from nginxws.proving import check_provable, prove_standing
 from nginxws.snapshot import NginxInfo, Snapshot
 
 POINT = ProbePoint("/ws/", "/ws/", "a.example:8080", "127.0.0.1", 8080, proxy_protocol=True)
@@ -50,8 +53,9 @@ class Link:
     def reconnect(self) -> None:
         self.reconnected += 1
 
-    def dial(self, host: str, port: int, timeout: float) -> None:
+    def dial(self, host: str, port: int, timeout: float) -> Any:
         self.dialled.append((host, port))
+        return io.BytesIO()
 
 
 @dataclass
@@ -90,7 +94,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> Node:
     made = Node([GOOD, GOOD])
     monkeypatch.setattr("nginxws.nodes.transaction.run", made.run)
     monkeypatch.setattr("nginxws.nodes.transaction.new_id", lambda: "id")
-    monkeypatch.setattr(deploy, "probe_until", made.probe)
+    monkeypatch.setattr(proving, "probe_until", made.probe)
     return made
 
 
@@ -250,3 +254,58 @@ def test_done() -> None:
     assert not NodeOutcome("n").done
     assert NodeOutcome("n", written=True).done
     assert NodeOutcome("n", applied=deploy.Applied(Committed(1))).done
+
+
+def test_a_proof_that_cant_be_made_is_refused_beforehand(node: Node) -> None:
+    link: Any = node.link
+    hopeless = NodePlan("lb1", (), (), (replace(POINT, host=None, problem="no name"),))
+    with pytest.raises(ConfigError, match="couldn't be proved: no name") as caught:
+        check_provable(link, hopeless, ProbePolicy())
+    assert "--probe-host" in str(caught.value.hint)
+    for policy in (
+        ProbePolicy("warn"),
+        ProbePolicy("off"),
+        ProbePolicy(url="wss://a/"),
+        ProbePolicy(host="a"),
+    ):
+        check_provable(link, hopeless, policy)
+    check_provable(link, NodePlan("lb1", (), ()), ProbePolicy())
+
+
+@pytest.mark.parametrize(
+    ("words", "refused"), [("the server forbids it", True), ("connection refused", False)]
+)
+def test_a_channel_that_the_server_forbids(node: Node, words: str, refused: bool) -> None:
+    def dial(_host: str, _port: int, _timeout: float) -> None:
+        raise ConnectionRefusedError(words) from ConnectionFailed(words, hint="allow it")
+
+    link: Any = node.link
+    link.dial = dial
+    if refused:
+        with pytest.raises(NodeError, match="forbids") as caught:
+            check_provable(link, PLAN, ProbePolicy())
+        assert "--probe warn" in str(caught.value.hint)
+    else:
+        check_provable(link, PLAN, ProbePolicy())
+
+
+def test_a_stopped_nginx_is_refused() -> None:
+    refuse_stopped(replace(NOW, master=7))
+    with pytest.raises(NodeError, match="not running"):
+        refuse_stopped(NOW)
+
+
+def test_routes_that_stay_are_proved_again(node: Node) -> None:
+    link: Any = node.link
+    still = NodePlan("lb1", (), (), standing=(POINT, replace(POINT, route="/b/")))
+    steps: list[tuple[str, str]] = []
+    results = prove_standing(link, still, ProbePolicy(), lambda *step: steps.append(step))
+    assert [(route, result.ok) for route, result in results] == [("/ws/", True), ("/b/", True)]
+    assert steps == [("probe", "/ws/"), ("probe", "/b/")]
+    assert prove_standing(link, still, ProbePolicy("off"), lambda *_: None) == ()
+    node.results[:] = [GOOD, BAD]
+    assert len(prove_standing(link, still, ProbePolicy("warn"), lambda *_: None)) == 2
+    node.results[:] = [GOOD, BAD]
+    with pytest.raises(NodeError, match="/b/ is there, unchanged, and does not prove itself") as caught:
+        prove_standing(link, still, ProbePolicy(), lambda *_: None)
+    assert (caught.value.hint, caught.value.detail) == ("is it up?", "Bad Gateway")

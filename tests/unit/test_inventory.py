@@ -84,6 +84,46 @@ def test_headers_of_http() -> None:
     assert paths(f"http {{ {UPGRADE} server {{ location /a {{ proxy_pass http://h; }} }} }}") == ["/a"]
 
 
+@pytest.mark.parametrize(
+    ("inside", "expected"),
+    [
+        (f"location / {{ {UPGRADE} location /a {{ proxy_pass http://h; }} }}", ["/a"]),
+        (f"{UPGRADE} location / {{ proxy_set_header X y; location /a {{ proxy_pass http://h; }} }}", []),
+        (f"{UPGRADE} location / {{ location /a {{ proxy_pass http://h; }} }}", ["/a"]),
+    ],
+)
+def test_headers_of_the_location_around_it(inside: str, expected: list[str]) -> None:
+    assert paths(f"http {{ server {{ {inside} }} }}") == expected
+
+
+def test_headers_of_the_location_around_the_include() -> None:
+    text = f"http {{ server {{ location / {{ {UPGRADE} include inner.inc; }} include outer.inc; }} }}"
+    inner, outer = "location /a { proxy_pass http://h; }", "location /b { proxy_pass http://h; }"
+    assert [one.path for one in routes(tree(text, inner=inner, outer=outer))] == ["/a"]
+
+
+def test_a_server_included_twice_is_listed_once() -> None:
+    text = "http { include site.inc; include site.inc; }"
+    site = f"server {{ location /a {{ proxy_pass http://h; {UPGRADE} }} }}"
+    assert [one.path for one in routes(tree(text, site=site))] == ["/a"]
+
+
+def states(data: bytes) -> list[str]:
+    return [one.state for one in routes(tree(data))]
+
+
+def test_a_route_without_its_shared_blocks_has_drifted() -> None:
+    pool = Route.create("/two/", ["10.0.0.2:80", "10.0.0.3:80"])
+    data = managed("http { server { location / { } } }", Route.create("/one/", ["h:1"], preset="plain"), pool)
+    assert states(data) == ["managed", "managed"]
+    for kind in (b"map websocket", b"upstream " + str(pool.upstream_name).encode()):
+        start = data.index(b"# nginxws: begin " + kind)
+        end = data.index(b"# nginxws: end " + kind) + len(b"# nginxws: end " + kind)
+        assert states(data[:start] + data[end:]) == ["managed", "drifted"]
+    assert states(data.replace(b"websocket upgrade;", b"websocket Upgrade;")) == ["managed", "drifted"]
+    assert states(data.replace(b"server 10.0.0.3:80", b"server 10.0.0.4:80")) == ["managed", "drifted"]
+
+
 def test_through_includes_and_upstreams() -> None:
     text = "http { include up.inc; server { include ws.inc; } }"
     found = routes(

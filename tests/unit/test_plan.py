@@ -29,7 +29,7 @@ def test_the_json_form() -> None:
                 "action": "add",
                 "route": "/ws/",
                 "server": f":80 ({MAIN}:1)",
-                "where": f"{MAIN}:1",
+                "where": f"{MAIN}:2",
                 "note": "",
             },
         ],

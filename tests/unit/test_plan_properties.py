@@ -44,6 +44,10 @@ statements = st.sampled_from(
 )
 
 
+# The maps go after these.
+tuning = st.sampled_from([b"", b"map_hash_max_size 4096;", b"map_hash_bucket_size 128; gzip on;"])
+
+
 @st.composite
 def servers(draw: st.DrawFn, number: int) -> bytes:
     text = b"server {"
@@ -58,7 +62,10 @@ def configurations(draw: st.DrawFn) -> dict[str, bytes]:
     gap = st.shared(gaps, key="gap")
     outer = draw(servers(0)) + draw(gap) + draw(servers(1))
     main = b"events { }" + draw(gap) + b"http {" + draw(gaps) + b"include sites/*.conf;" + draw(gaps)
-    files = {MAIN: main + outer + draw(gaps) + b"}", SITES: draw(servers(2)) + draw(gaps)}
+    files = {
+        MAIN: main + outer + draw(gaps) + draw(tuning) + draw(gaps) + b"}",
+        SITES: draw(servers(2)) + draw(gaps) + draw(tuning) + draw(gaps),
+    }
     if draw(st.booleans()):
         files[MAIN] += b"\n"
     if draw(st.booleans()):

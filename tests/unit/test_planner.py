@@ -69,6 +69,13 @@ def actions(result: NodePlan) -> list[str]:
     return [change.action for change in result.changes]
 
 
+def marker(data: bytes, path: str = "/ws/", number: int = 0) -> str:
+    """``file:line`` of a route's begin marker in the main file."""
+    begin = f"# nginxws: begin route {path} ".encode()
+    lines = [n for n, line in enumerate(data.split(b"\n"), start=1) if line.strip().startswith(begin)]
+    return f"{MAIN}:{lines[number]}"
+
+
 def failure(files: bytes | dict[str, bytes], *wanted: Wanted) -> NginxwsError:
     with pytest.raises(NginxwsError) as caught:
         plan(files, *wanted)
@@ -84,7 +91,7 @@ def test_add_change_unchanged_remove() -> None:
     assert actions(first) == ["add"]
     assert first.node == "lb1"
     assert first.changes[0].server == f"a.example:80 ({MAIN}:3)"
-    assert first.changes[0].where == f"{MAIN}:3"
+    assert first.changes[0].where == marker(first.files[0].after)
     assert [file.path for file in first.files] == [MAIN]
     assert [probe.route for probe in first.probes] == ["/ws/"]
     assert first.contexts == {MAIN: frozenset({()})}
@@ -93,6 +100,7 @@ def test_add_change_unchanged_remove() -> None:
 
     again = plan(added, put())
     assert actions(again) == ["unchanged"]
+    assert again.changes[0].where == first.changes[0].where
     assert (again.files, again.probes, again.diff) == ((), (), "")
 
     changed = plan(added, put("/ws/", "10.0.0.6:8080"))
@@ -197,6 +205,7 @@ HAND = SITE.replace(
             proxy_http_version 1.1;
             proxy_set_header upgrade $http_upgrade;
             proxy_set_header Connection "upgrade";
+            proxy_set_header Host $host;
             proxy_read_timeout 3600;
         }
         location / {""",
@@ -230,7 +239,9 @@ def test_adopt_and_replace() -> None:
 def test_adopt_in_an_included_file_and_find_it_again_there() -> None:
     files = {
         MAIN: b"events { }\nhttp { server { listen 80; include ws.inc; location / { root /; } } }\n",
-        "/etc/nginx/ws.inc": b"location = /ws {\n    proxy_pass http://10.0.0.5:8080;\n}\n",
+        "/etc/nginx/ws.inc": (
+            b"location = /ws {\n    proxy_pass http://10.0.0.5:8080;\n    proxy_set_header Host $host;\n}\n"
+        ),
     }
     want = put("/ws", adopt=True, options={"match": "exact"})
     adopted = after(files, want)
@@ -263,6 +274,99 @@ def test_a_hand_written_location_besides_the_managed_one() -> None:
     error = failure(data, put("/ws/", options={"match": "exact"}, replace=True))
     assert isinstance(error, RouteConflict)
     assert "besides the managed route" in error.message
+
+
+WEBSOCKET = "proxy_pass http://h:1; proxy_set_header Upgrade $http_upgrade;"
+
+
+def with_locations(text: str) -> bytes:
+    return SITE.replace(b"location / { root /srv; }", text.replace("WS", WEBSOCKET).encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("location ~ ^/ws/(.*)$ { WS }", {}),
+        ("location ~ ^/ws/.+ { WS }", {}),
+        ("location ~* ^/Ws/ { WS }", {"match": "exact"}),
+        ("location / { location /ws/ { WS } }", {}),
+        ("location / { location = /ws/ { WS } }", {}),
+        ("location / { location ~ ^/ws/ { WS } }", {}),
+        (f"location / {{ {WEBSOCKET.split(';')[1]}; location /ws/ {{ proxy_pass http://h:1; }} }}", {}),
+        ("location /ws/ { WS }", {"match": "exact"}),
+    ],
+)
+def test_a_hand_written_websocket_route_of_another_form(text: str, options: dict[str, str]) -> None:
+    data = with_locations(text)
+    for adopt in (False, True):
+        error = failure(data, put(options=options, adopt=adopt))
+        assert isinstance(error, RouteConflict)
+        assert error.message == "/ws/ is already served by this hand-written location"
+        assert (error.file, error.line) == (MAIN, 6)
+        assert "--replace: the route then comes before it" in str(error.hint)
+    shadowed = steps(data, [put(options=options, replace=True)])
+    assert b"http://h:1" in shadowed
+    assert actions(plan(shadowed, put(options=options))) == ["unchanged"]
+    assert steps(shadowed, [Drop("/ws/")]) == data
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "location / { WS }",
+        "location ^~ /w { WS }",
+        "location ~ / { WS }",
+        "location ~ ^/ws/ { return 204; }",
+        "location ~ ^/ws/ { proxy_pass http://h:1; }",
+        "location / { location /ws { WS } }",
+        "location /ws/deeper/ { WS }",
+        "location ~ ^/ws/\\d+$ { WS }",
+        "",
+    ],
+)
+def test_what_is_no_reason_to_refuse(text: str) -> None:
+    data = with_locations(text)
+    assert steps(data, [put()], [Drop("/ws/")]) == data
+
+
+def test_a_path_whose_301_the_route_replaces() -> None:
+    assert actions(plan(with_locations("location /ws/ { WS }"), put("/ws"))) == ["add"]
+
+
+def test_an_exact_location_would_keep_the_path() -> None:
+    data = with_locations("location = /ws/ { return 204; } location / { }")
+    for want in (put(), put(adopt=True), put(options={"match": "prefix"})):
+        error = failure(data, want)
+        assert isinstance(error, RouteConflict)
+        assert (error.file, error.line) == (MAIN, 6)
+        assert "whose exact match comes first" in error.message
+        assert "--replace puts" in str(error.hint)
+    replaced = steps(data, [put(replace=True)])
+    assert b"= /ws/" not in replaced
+    assert actions(plan(replaced, put())) == ["unchanged"]
+
+    both = with_locations("location = /ws/ { return 204; } location /ws/ { return 200; }")
+    error = failure(both, put(replace=True))
+    assert "= /ws/" in both.decode()
+    assert error.hint == "take it out by hand first"
+
+
+def test_a_regex_would_win_over_a_plain_prefix() -> None:
+    data = with_locations("location ~ ^/ws/ { return 204; }")
+    error = failure(data, put(options={"match": "prefix"}, replace=True))
+    assert isinstance(error, RouteConflict)
+    assert (error.file, error.line) == (MAIN, 6)
+    assert "wins over a plain prefix" in error.message
+    assert "--match priority" in str(error.hint)
+    assert actions(plan(data, put())) == ["add"]
+
+
+def test_another_managed_route_would_keep_the_path() -> None:
+    data = steps(SITE, [put("/ws/", options={"slashless": "alias"})])
+    error = failure(data, put("/ws"))
+    assert isinstance(error, RouteConflict)
+    assert "the managed route /ws/ serves = /ws already" in error.message
+    assert actions(plan(data, put("/ws"), Drop("/ws/"))) == ["remove", "add"]
 
 
 # --- removal ----------------------------------------------------------------------------------------
@@ -425,6 +529,124 @@ def test_a_foreign_definition_of_our_names_is_refused(foreign: bytes) -> None:
     assert (error.file, error.line) == (MAIN, 3)
 
 
+# --- the maps, after what sets their hashes ---------------------------------------------------------------
+
+TUNED = SITE.removesuffix(b"}\n")
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        b"    map_hash_bucket_size 128;\n}\n",
+        b"    map_hash_bucket_size 128; # more\n\n    map_hash_max_size 4096; gzip on;\n}\n",
+        b"map_hash_max_size 4096;}",
+        b"\tmap_hash_max_size 4096;\r\n\tserver { listen 81; return 204; }\r\n}\r\n",
+    ],
+)
+def test_maps_go_after_a_late_map_hash(late: bytes) -> None:
+    data = TUNED + late
+    after = steps(data, [put()])
+    assert after.index(b"begin map websocket") > after.rindex(b"map_hash_")
+    assert after.index(b"begin route") < after.index(b"map_hash_")
+    assert actions(plan(after, put())) == ["unchanged"]
+    assert steps(after, [put("/b/")], [Drop("/ws/")], [Drop("/b/")]) == data
+
+
+def test_an_earlier_map_hash_changes_nothing() -> None:
+    data = SITE.replace(b"    server {", b"    map_hash_max_size 4096;\n    gzip on;\n    server {")
+    after = steps(data, [put()])
+    assert after.index(b"gzip on;") < after.index(b"begin map websocket") < after.index(b"server {\n")
+
+
+def test_the_end_of_a_file_without_newline() -> None:
+    files = {
+        MAIN: b"http { server { listen 80; location / { } } include z.conf; }",
+        "/etc/nginx/z.conf": b"map_hash_max_size 4096;",
+    }
+    got = after(files, put())
+    assert got["/etc/nginx/z.conf"].startswith(b"map_hash_max_size 4096;\n# nginxws: begin map websocket ")
+    assert after(got, Drop("/ws/")) == files
+
+
+def test_behind_a_block_that_took_the_newline() -> None:
+    """Upstreams of another server that follows on the same line stand there already."""
+    data = (
+        b"http {\nserver { listen 80; server_name a; location / { } }\nmap_hash_max_size 4096;"
+        b"server { listen 80; server_name b; location / { } }\n}\n"
+    )
+    first = put("/b/", *POOL, server="b", options={"preset": "default"})
+    both = steps(data, [first], [put(server="a")])
+    assert actions(plan(both, first, put(server="a"))) == ["unchanged", "unchanged"]
+    assert steps(both, [Drop("/ws/"), Drop("/b/")]) == data
+    # The upstream alone, by a hand edit: nothing needs the maps.
+    hand = both.replace(b" $nginxws_upgrade;", b" websocket;").replace(b" $nginxws_connection;", b" upgrade;")
+    lone = steps(hand, [Drop("/ws/", overwrite_drift=True)])
+    assert b"begin map" not in lone
+    assert b"4096;\n# nginxws: begin upstream" in lone
+    again = steps(lone, [put(server="a")])
+    assert again.index(b"begin upstream") < again.index(b"begin map") < again.index(b"server_name b")
+    assert steps(again, [Drop("/ws/", server="a")]) == lone
+
+
+# --- where the block will be -----------------------------------------------------------------------------
+
+
+def test_the_place_is_that_of_the_file_as_it_will_be() -> None:
+    result = plan(TWO, put(server="b.example"), put(server="a.example"), put("/c/", server="b.example"))
+    data = result.files[0].after
+    places = [marker(data, number=1), marker(data, number=0), marker(data, "/c/")]
+    assert [change.where for change in result.changes] == places
+    again = plan(data, put(server="b.example"), put("/d/", server="a.example"))
+    data = again.files[0].after
+    assert [change.where for change in again.changes] == [marker(data, number=1), marker(data, "/d/")]
+    same = plan(data, put(server="b.example"), put(server="a.example"))
+    assert [change.where for change in same.changes] == [marker(data, number=1), marker(data, number=0)]
+
+
+# --- shared blocks that are missing ----------------------------------------------------------------------
+
+
+def without(data: bytes, kind: bytes) -> bytes:
+    """The text as it is when somebody deletes a shared block."""
+    start = data.index(b"    # nginxws: begin " + kind)
+    return data[:start] + data[data.index(b"\n", data.index(b"# nginxws: end " + kind)) + 1 :]
+
+
+def broken(data: bytes, *wanted: Wanted) -> NodePlan:
+    return make_plan(replace(snapshot(data), test_failure='unknown "nginxws_upgrade" variable'), wanted)
+
+
+@pytest.mark.parametrize("kind", [b"map", b"upstream"])
+def test_a_plan_that_mends_says_so(kind: bytes) -> None:
+    good = steps(SITE, [put("/ws/", *POOL)])
+    bad = without(good, kind)
+    for want in (put("/ws/", *POOL), put("/ws/", *POOL, overwrite_drift=True)):
+        result = broken(bad, want)
+        assert (result.mends, result.lacking) == (True, ())
+        assert sorted(result.files[0].after.split(b"\n")) == sorted(good.split(b"\n"))
+    removed = broken(bad, Drop("/ws/"))
+    assert (removed.mends, removed.lacking) == (True, ())
+    assert removed.files[0].after == SITE
+
+
+def test_a_plan_that_mends_half_says_what_is_missing_still() -> None:
+    good = steps(SITE, [put("/ws/", *POOL)], [put("/b/")])
+    bad = without(without(good, b"map"), b"upstream")
+    result = broken(bad, Drop("/b/"))
+    name = put("/ws/", *POOL).route.upstream_name
+    needs = f"{marker(bad)}: route /ws/ needs "
+    assert (result.mends, result.lacking) == (False, (f"{needs}upstream {name}", f"{needs}map websocket"))
+    assert broken(bad, put("/b/")).lacking == (f"{needs}upstream {name}",)
+    assert broken(bad, put("/ws/", *POOL)).mends
+
+
+def test_a_test_that_fails_for_another_reason_is_not_mended() -> None:
+    good = steps(SITE, [put()])
+    assert not broken(good, put("/b/")).mends
+    assert not broken(without(good, b"map"), Drop("/c/")).mends
+    assert not plan(without(good, b"map"), put()).mends
+
+
 # --- the tree -------------------------------------------------------------------------------------------
 
 
@@ -433,6 +655,8 @@ def test_a_file_that_cant_be_parsed_stops_everything() -> None:
     error = failure(files, put())
     assert isinstance(error, ParseError)
     assert error.file == "/etc/nginx/x.conf"
+    assert "the file was so before this command" in str(error.hint)
+    assert "the file was so before" in str(failure(b"http {", put()).hint)
 
 
 def test_a_missing_file_only_where_nginx_fails_as_well() -> None:

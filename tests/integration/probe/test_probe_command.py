@@ -33,6 +33,7 @@ def test_json(nginx: Balancer, capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     found = json.loads(out)
     assert (found["format_version"], found["url"], found["ok"]) == ("1.0", url, True)
+    assert (found["changed"], found["failed"], found["rc"], found["msg"]) == (False, False, 0, "")
     assert (found["status"], found["accept_ok"], found["answered_by"]) == (101, True, "application")
     assert found["echo"]["received"] == ["welcome", "hi"]
     assert found["idle"]["ok"]
@@ -53,6 +54,8 @@ def test_failure_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(capsys.readouterr().out)
     assert (found["ok"], found["status"], found["echo"], found["idle"]) == (False, None, None, None)
     assert found["message"].startswith("nothing listens on 127.0.0.1:")
+    assert (found["changed"], found["failed"], found["rc"]) == (False, True, 1)
+    assert found["msg"] == f"handshake: {found['message']}"
 
 
 def test_options(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,7 +14,7 @@ import pytest
 from nginxws.cli import change as flow
 from nginxws.cli.change import Change, ChangeSettings
 from nginxws.deploy import Applied
-from nginxws.errors import ConnectionFailed, Interrupted, Restored, StaleError
+from nginxws.errors import ConfigError, ConnectionFailed, Interrupted, NginxwsError, Restored, StaleError
 from nginxws.nodes.probe_types import ProbeResult
 from nginxws.nodes.transaction import Committed
 from nginxws.plan import NodePlan, Put
@@ -55,6 +55,11 @@ class Nodes:
 
     applied: list[str] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
+    unprovable: NginxwsError | None = None
+
+    def check(self, _link: Any, _plan: NodePlan, _policy: Any) -> None:
+        if self.unprovable is not None:
+            raise self.unprovable
 
     def apply(self, link: Any, plan: NodePlan, _policy: Any, _on_step: Any) -> Applied:
         if self.failures:
@@ -64,7 +69,7 @@ class Nodes:
 
 
 def snapshot(data: bytes = SITE) -> Snapshot:
-    return Snapshot("n", NginxInfo(conf=MAIN, main=MAIN), (FileState(MAIN, MAIN, data),))
+    return Snapshot("n", NginxInfo(conf=MAIN, main=MAIN), (FileState(MAIN, MAIN, data),), master=1)
 
 
 def fails(error: BaseException) -> Callable[[], Snapshot]:
@@ -78,6 +83,10 @@ def fails(error: BaseException) -> Callable[[], Snapshot]:
 def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
     made = Nodes()
     monkeypatch.setattr(flow, "apply", made.apply)
+    monkeypatch.setattr(flow, "check_provable", made.check)
+    monkeypatch.setattr(
+        flow, "prove_standing", lambda _link, plan, *_: tuple((p.route, PROVED) for p in plan.standing)
+    )
     monkeypatch.setattr(flow, "read_node", lambda link, on_step, undo: snapshot())
     return made
 
@@ -102,7 +111,10 @@ def test_nothing_to_do_touches_nothing(nodes: Nodes, capsys: pytest.CaptureFixtu
     assert run(Node("lb1", lambda: snapshot(data)), dry_run=True, detailed_exitcode=True) == 0
     assert run(Node("lb1", lambda: snapshot(data))) == 0
     assert nodes.applied == []
-    assert "nothing to do" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "nothing to do" in told
+    assert "live: a WebSocket opened" in told, "proved all the same, but in the dry run"
+    assert told.count("live") == 1
 
 
 def test_a_dry_run(nodes: Nodes, capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,6 +145,48 @@ def test_a_dry_run_asks_every_node_and_the_worst_ending_counts(
     output = capsys.readouterr()
     assert output.err == "error: lb1: gone\n"
     assert "+++ b/" in output.out
+
+
+def test_a_node_that_cant_be_reached_is_passed_over(nodes: Nodes, capsys: pytest.CaptureFixture[str]) -> None:
+    two = [Node("lb1", fails(ConnectionFailed("gone"))), Node("lb2", snapshot)]
+    assert run(*two) == 6
+    assert nodes.applied == ["lb2"]
+    assert capsys.readouterr().err == "error: lb1: gone\n"
+
+
+def test_a_stopped_nginx(nodes: Nodes, capsys: pytest.CaptureFixture[str]) -> None:
+    for dry_run in (False, True):
+        assert run(Node("lb1", lambda: replace(snapshot(), master=0)), dry_run=dry_run) == 1
+        assert "NGINX is not running" in capsys.readouterr().err
+    assert nodes.applied == []
+
+
+def test_what_cant_be_proved_is_not_tried(nodes: Nodes, capsys: pytest.CaptureFixture[str]) -> None:
+    nodes.unprovable = ConfigError("couldn't be proved")
+    assert run(Node("lb1", snapshot)) == 1
+    assert nodes.applied == []
+
+
+def test_what_was_undone_first_is_told(nodes: Nodes, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(Node("lb1", lambda: replace(snapshot(), recovered="a change by op@desk"))) == 0
+    assert "warning: n: undone first: a change by op@desk\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), BrokenPipeError()])
+def test_a_report_that_cant_be_written_keeps_the_code(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: OSError
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(flow, "show_outcomes", refuse)
+    monkeypatch.setattr(flow, "hush", lambda: None)
+    assert run(Node("lb1", snapshot)) == 0
+    assert nodes.applied == ["lb1"]
+    told = capsys.readouterr().err
+    assert ("the report could not be written: No space left" in told) is not isinstance(
+        error, BrokenPipeError
+    )
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), Interrupted("stopped", node="lb1")])

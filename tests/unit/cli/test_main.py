@@ -123,9 +123,11 @@ def fails_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     ("error", "code", "words"),
     [
         (Restored("bad", node="lb1", hint="mend it"), 4, "error: lb1: bad\nhint: mend it\n"),
-        (click.Abort(), 130, "interrupted"),
-        (KeyboardInterrupt(), 130, "interrupted"),
+        (click.Abort(), 130, "error: interrupted"),
+        (KeyboardInterrupt(), 130, "error: interrupted"),
         (click.ClickException("odd"), 64, "error: odd\n"),
+        (OSError(28, "No space left"), 1, "error: cannot go on: [Errno 28] No space left\nhint: "),
+        (KeyError("x"), 1, "error: this is a bug of nginxws: KeyError: 'x'\n"),
     ],
 )
 def test_how_a_command_ends(

@@ -57,7 +57,9 @@ class World:
     undone: list[bool] = field(default_factory=list)
     accepting: list[bool] = field(default_factory=list)
 
-    def open_links(self, target: TargetOptions, times: ChangeTimes | None = None) -> list[Link]:
+    def open_links(
+        self, target: TargetOptions, times: ChangeTimes | None = None, _ask: object = None
+    ) -> list[Link]:
         self.targets.append(target)
         self.times.append(times or ChangeTimes())
         return [Link(name) for name in target.nodes]
@@ -67,8 +69,12 @@ class World:
         on_step("connect", "")
         return said(self.snapshots[link.name])
 
-    def recover_node(self, _link: Link, *, accept: bool = False) -> Recovered:
+    def recover_node(
+        self, _link: Link, *, accept: bool = False, on_step: Callable[[str, str], None] | None = None
+    ) -> Recovered:
         self.accepting.append(accept)
+        assert on_step is not None
+        on_step("restore", "")
         return said(self.recovered)
 
     def unlock(self, _session: str, _options: NodeOptions, *, force: bool) -> str:
@@ -90,7 +96,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr("nginxws.nodes.reading.read_node", made.read_node)
     monkeypatch.setattr("nginxws.nodes.reading.recover_node", made.recover_node)
     monkeypatch.setattr("nginxws.nodes.transaction.unlock", made.unlock)
-    made.snapshots["lb1"] = Snapshot("lb1", NginxInfo(conf=MAIN, main=MAIN), (FileState(MAIN, MAIN, SITE),))
+    made.snapshots["lb1"] = Snapshot(
+        "lb1", NginxInfo(conf=MAIN, main=MAIN), (FileState(MAIN, MAIN, SITE),), master=1
+    )
     made.snapshots["lb2"] = ConnectionFailed("no route to host", hint="is it up?")
     return made
 
@@ -104,7 +112,13 @@ def test_list_routes(nginxws: Run, world: World) -> None:
     )
     assert ran.err == "error: lb2: no route to host\nhint: is it up?\n"
     as_json = json.loads(nginxws("list-routes", "--node", "lb1", "--node", "lb2", "--format", "json").out)
-    assert as_json["rc"] == 6
+    assert {key: value for key, value in as_json.items() if key != "nodes"} == {
+        "format_version": "1.0",
+        "changed": False,
+        "failed": True,
+        "rc": 6,
+        "msg": "lb2: no route to host",
+    }
     assert [route["path"] for route in as_json["nodes"]["lb1"]["routes"]] == ["/hand", "/h"]
     assert as_json["nodes"]["lb2"]["error"]["kind"] == "ConnectionFailed"
 
@@ -168,7 +182,10 @@ def test_recover(nginxws: Run, world: World, found: Recovered, text: str, change
     result = json.loads(nginxws("recover", "--node", "lb1", "--format", "json").out)
     assert result == {
         "format_version": "1.0",
+        "changed": changed,
+        "failed": False,
         "rc": 0,
+        "msg": "",
         "nodes": {"lb1": {"changed": changed, "text": text, "revision": found.last_revision, "error": None}},
     }
 
@@ -183,4 +200,41 @@ def test_unlock(nginxws: Run, world: World) -> None:
     ran = nginxws("unlock", "--node", "lb1", "--format", "json")
     assert ran.code == 7
     assert ran.err == "error: lb1: locked by op@desk\nhint: use --force\n"
-    assert json.loads(ran.out)["nodes"]["lb1"]["error"]["code"] == 7
+    result = json.loads(ran.out)
+    assert (result["changed"], result["failed"], result["rc"]) == (False, True, 7)
+    assert result["msg"] == "lb1: locked by op@desk"
+    node = result["nodes"]["lb1"]
+    assert (node["changed"], node["text"], node["holder"], node["error"]["code"]) == (False, "", None, 7)
+
+
+@pytest.mark.parametrize(
+    ("command", "steps"),
+    [
+        ("list-routes", ["connecting"]),
+        ("recover", ["connecting", "restoring"]),
+        ("unlock", ["connecting", "looking at the lock"]),
+    ],
+)
+def test_steps_are_told_when_verbose(nginxws: Run, world: World, command: str, steps: list[str]) -> None:
+    told = "".join(f"lb1: {step}\n" for step in steps)
+    assert nginxws(command, "--node", "lb1", "-v").err == told
+    assert nginxws(command, "--node", "lb1").err == ""
+    assert nginxws(command, "--node", "lb1", "-v", "--format", "json").err == told
+
+
+@pytest.mark.parametrize("command", ["recover", "unlock"])
+def test_quiet_says_only_errors(nginxws: Run, world: World, command: str) -> None:
+    quiet = nginxws(command, "--node", "lb1", "-q")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+    world.recovered = world.holder = LockedError("locked by op@desk", hint="wait")
+    quiet = nginxws(command, "--node", "lb1", "-q")
+    assert (quiet.code, quiet.out, quiet.err) == (7, "", "error: lb1: locked by op@desk\nhint: wait\n")
+
+
+def test_a_quiet_list_is_the_list_without_notes(nginxws: Run, world: World) -> None:
+    assert nginxws("list-routes", "--node", "lb1", "-q").out.startswith("lb1: /hand  ")
+    world.snapshots["lb1"] = Snapshot("lb1", NginxInfo(conf=MAIN, main=MAIN), (FileState(MAIN, MAIN, b""),))
+    loud = nginxws("list-routes", "--node", "lb1")
+    assert (loud.code, loud.out, loud.err) == (0, "", "lb1: no WebSocket routes\n")
+    quiet = nginxws("list-routes", "--node", "lb1", "-q")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")

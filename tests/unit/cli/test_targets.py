@@ -111,16 +111,14 @@ def test_refused(options: TargetOptions) -> None:
     assert caught.value.hint
 
 
-def test_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sudo() -> None:
     assert sudo_for(TargetOptions()).mode is SudoMode.NONE
     assert sudo_for(TargetOptions(sudo=True)).mode is SudoMode.PASSWORDLESS
-    monkeypatch.setattr("nginxws.nodes.prompt.ask_secret", lambda _: "s3cret")
-    asked = sudo_for(TargetOptions(ask_sudo_password=True))
+    asked = sudo_for(TargetOptions(ask_sudo_password=True), lambda _: "s3cret")
     assert asked.mode is SudoMode.PASSWORD
     assert "s3cret" not in repr(asked)
-    monkeypatch.setattr("nginxws.nodes.prompt.ask_secret", lambda _: None)
     with pytest.raises(AuthenticationFailed, match="no terminal"):
-        sudo_for(TargetOptions(ask_sudo_password=True))
+        sudo_for(TargetOptions(ask_sudo_password=True), lambda _: None)
     reader, writer = os.pipe()
     os.write(writer, b"from fd\n")
     os.close(writer)

@@ -92,6 +92,25 @@ def test_find_same(modifier: str, path: str, line: int | None) -> None:
     assert (found.directive.line if found else None) == line
 
 
+@pytest.mark.parametrize(
+    ("modifier", "path", "lines"),
+    [
+        ("=", "/a", []),
+        ("^~", "/a", [2]),
+        ("", "/a", [2, 4]),
+        ("", "/b", [4]),
+        ("^~", "/b", []),
+        ("", "/c", []),
+    ],
+)
+def test_what_would_keep_a_path_from_a_new_location(modifier: str, path: str, lines: list[int]) -> None:
+    server = server_of(
+        "server {\nlocation = /a { }\nlocation /a { }\nlocation ~ ^/[ab] { }\nlocation ~ (*X { } }"
+    )
+    found = Locations.of(server).keepers(modifier, path)
+    assert [one.directive.line for one in found] == lines
+
+
 def test_regexes_are_tried_in_the_order_of_the_includes() -> None:
     server = server_of(
         "http { server { include a; location ~ x { } include b; } }",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -74,11 +75,19 @@ def test_an_error_is_raised_where_the_result_is_wanted() -> None:
 def test_what_is_pending_is_undone_first(
     answers: list[Snapshot], recovered: list[tuple[object, bool]]
 ) -> None:
-    from dataclasses import replace
-
     answers += [replace(NOW, pending=Pending("tx", "me", 1)), NOW]
-    assert read_node(fake(), lambda _name, _words: None) is NOW
+    now = read_node(fake(), lambda _name, _words: None)
+    assert now == replace(NOW, recovered="a change by me, begun 1970-01-01 00:00:01 UTC")
     assert recovered == [(("/log",), False)]
+
+
+def test_what_was_still_going_on_was_not_undone(
+    answers: list[Snapshot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It held the lock, and committed while recovery waited for that."""
+    monkeypatch.setattr(transaction, "recover", lambda *_: transaction.Recovered(False))
+    answers += [replace(NOW, pending=Pending("tx", "me", 1)), NOW]
+    assert read_node(fake(), lambda _name, _words: None).recovered == ""
 
 
 def test_recovery_by_hand(answers: list[Snapshot], recovered: list[tuple[object, bool]]) -> None:

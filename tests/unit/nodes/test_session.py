@@ -21,6 +21,7 @@ class FakeProcess:
         self.errors = stderr
         self.deaf = deaf
         self.killed = False
+        self.status = 1
 
     def write(self, data: bytes) -> None:
         if self.deaf:
@@ -42,7 +43,7 @@ class FakeProcess:
         return self.errors
 
     def wait(self, timeout: float) -> int | None:
-        return 1
+        return self.status
 
     def kill(self) -> None:
         self.killed = True
@@ -137,10 +138,32 @@ def test_protocol_errors(says: bytes, words: str) -> None:
         session(says).next_frame()
 
 
-def test_the_end_before_the_greeting_is_explained() -> None:
-    with pytest.raises(NodeError, match="can't run the script") as caught:
-        session(b"", stderr=b"sh: not found").next_frame()
-    assert caught.value.detail == "sh: not found"
+@pytest.mark.parametrize(
+    ("status", "message", "hint"),
+    [
+        (127, "can't run the script", "POSIX sh"),
+        (126, "can't run the script", "POSIX sh"),
+        (0, "the login shell ended", "`ssh NODE true </dev/null`"),
+        (1, "the login shell ended", "`ssh NODE true </dev/null`"),
+    ],
+)
+def test_the_end_before_the_greeting_is_explained(status: int, message: str, hint: str) -> None:
+    talk = session(b"", stderr=b"sh: some words")
+    process = talk._process
+    assert isinstance(process, FakeProcess)
+    process.status = status
+    with pytest.raises(NodeError, match=message) as caught:
+        talk.next_frame()
+    assert caught.value.detail == "sh: some words"
+    assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("says", [b"", b"motd\n", b"@hello 20\n"])
+def test_a_silent_start_ends_sooner_and_the_profile_is_suspected(says: bytes) -> None:
+    talk = session(says, None) if says else session(None)
+    with pytest.raises(ConnectionFailed, match="no answer for 15 s") as caught:
+        talk.next_frame(180.0)
+    assert "login profile" in (caught.value.hint or "")
 
 
 def test_a_sudo_that_refuses_at_once_is_explained_though_nothing_could_be_written() -> None:

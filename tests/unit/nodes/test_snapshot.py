@@ -119,7 +119,9 @@ def test_a_frame_said_twice() -> None:
         take(([*frames(), Frame("sums", b"")], OK))
 
 
-@pytest.mark.parametrize("code", ["no-nginx", "no-conf", "denied", "not-running", "no-state", "no-space"])
+@pytest.mark.parametrize(
+    "code", ["no-nginx", "no-conf", "denied", "not-running", "no-master", "no-state", "no-space"]
+)
 def test_refusals_have_hints(code: str) -> None:
     with pytest.raises(NodeError, match="the words") as caught:
         take(([], Done("refused", code, "the words")))

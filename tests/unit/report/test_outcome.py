@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from nginxws.checks.finding import Finding
 from nginxws.config.splice import Edit
 from nginxws.deploy import Applied, NodeOutcome
 from nginxws.errors import ConfigError, ExitCode
@@ -42,7 +43,7 @@ def test_done(capsys: pytest.CaptureFixture[str]) -> None:
         "lb1: /ws/: added in a:80 (/n.conf:3)\n"
         "lb1: /x: nothing to do; did you mean /y?\n"
         "lb1: /ws/: live: a WebSocket opened\n"
-        "lb1: revision 7; tested before it was live; 2 new workers, 1 old ones keep their open sockets\n"
+        "lb1: revision 7; tested before it was live; 2 new workers, 1 old one keeps its open sockets\n"
     )
     assert err == ""
 
@@ -81,6 +82,15 @@ def test_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     assert err.startswith("error: lb3")
 
 
+def test_old_errors_are_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+    finding = Finding("crossplane", "warning", "unknown directive", "/n.conf", 4, "it was there before")
+    outcome = replace(DONE, findings=(finding,))
+    _, err = shown(capsys, outcome)
+    assert err == "warning: lb1: /n.conf:4: unknown directive\nhint: it was there before\n"
+    (told,) = as_json([outcome], ExitCode.DONE)["nodes"]["lb1"]["findings"]
+    assert (told["rule"], told["file"], told["line"]) == ("crossplane", "/n.conf", 4)
+
+
 def test_the_json_form(capsys: pytest.CaptureFixture[str]) -> None:
     outcomes = [DONE, NOTHING, BROKEN]
     show_outcomes(outcomes, ExitCode.ERROR, "json", quiet=True)
@@ -96,6 +106,7 @@ def test_the_json_form(capsys: pytest.CaptureFixture[str]) -> None:
         "msg": "lb3: /n.conf:2: no good",
     }
     assert document["nodes"]["lb1"] == PLAN.as_json() | {
+        "findings": [],
         "applied": True,
         "revision": 7,
         "tested": "before it was live",
@@ -117,6 +128,7 @@ def test_the_json_form(capsys: pytest.CaptureFixture[str]) -> None:
         "changes": [],
         "files": [],
         "diff": "",
+        "findings": [],
         "applied": False,
         "revision": None,
         "tested": None,

@@ -68,3 +68,20 @@ def test_every_step_of_the_node_script_has_words() -> None:
     named = set(re.findall(r"^\s*step ([a-z]+)", NODE_SCRIPT.read_text(), re.MULTILINE))
     assert named
     assert named <= set(STEPS)
+
+
+def test_a_question_has_the_terminal_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    progress = Progress(verbose=False, quiet=False)
+    progress.step("lb1", "connect")
+    assert progress._status is not None
+
+    def ask(prompt: str) -> str:
+        progress.step("lb2", "snapshot")
+        assert progress._status is None, "nothing draws over the question"
+        return f"{prompt} yes"
+
+    assert progress.asking(ask)("key?") == "key? yes"
+    progress.step("lb1", "snapshot")
+    assert progress._status is not None
+    progress.pause()
