@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from nginxws.config.blocks import BlockId, ManagedBlock
 from nginxws.config.document import Directive
 from nginxws.config.matching import location_key
-from nginxws.config.servers import ServerBlock, inherited
-from nginxws.config.shared import BlockIndex, tree_blocks
+from nginxws.config.servers import ServerBlock
+from nginxws.config.shared import BlockIndex, needs, tree_blocks
 from nginxws.config.tree import ConfigTree, Located
+from nginxws.config.upgrade import passes_upgrade
 
 State = Literal["managed", "drifted", "hand-written"]
 
@@ -29,37 +31,50 @@ class ListedRoute:
 
 
 def routes(tree: ConfigTree) -> list[ListedRoute]:
-    """Every WebSocket location of every HTTP server, in NGINX's order.
+    """Every WebSocket location of every HTTP server, in NGINX's order; a server included twice counts once.
 
-    A location counts when it is managed, or when it passes the Upgrade header on by itself
-    or by its server's headers; those inside other locations count as well. Raises
-    ConfigError when our markers don't pair up.
+    A location counts when it is managed, or when it passes the Upgrade header on by itself or by its
+    parents' headers; those inside other locations count as well. A managed one has drifted when its block,
+    or a shared block it leans on, was edited by hand or is missing. Raises ConfigError when our markers
+    don't pair up.
     """
-    index = BlockIndex(block for block in tree_blocks(tree) if block.id.kind == "route")
+    blocks = tree_blocks(tree)
+    index = BlockIndex(block for block in blocks if block.id.kind == "route")
+    shared = {block.id: block for block in blocks if block.id.kind != "route"}
     upstreams = {
         _text(one.directive.args[0]): one for one in tree.http_level() if _is_upstream(one.directive)
     }
-    return [listed for server in tree.http_servers() for listed in _in_server(server, index, upstreams)]
+    servers = {id(server.directive): server for server in tree.http_servers()}
+    return [listed for server in servers.values() for listed in _in_server(server, index, shared, upstreams)]
 
 
 def _in_server(
-    server: ServerBlock, index: BlockIndex, upstreams: dict[str, Located]
+    server: ServerBlock,
+    index: BlockIndex,
+    shared: Mapping[BlockId, ManagedBlock],
+    upstreams: Mapping[str, Located],
 ) -> Iterator[ListedRoute]:
-    from_parents = _sends_upgrade(inherited(server, b"proxy_set_header"))
     for location, inside in _nested(server, server.locations):
         owner = index.owner(location)
-        if owner is None and not _passes_upgrade(inside, from_parents):
+        if owner is None and not passes_upgrade(server, location, inside):
             continue
         key = location_key(location.directive)
         yield ListedRoute(
             path=key.path,
             match=key.modifier,
             backends=tuple(_backends(inside, upstreams)),
-            state="hand-written" if owner is None else "drifted" if owner.drifted else "managed",
+            state="hand-written" if owner is None else _state(owner, inside, shared),
             server=server.label,
             file=location.file.path,
             line=location.directive.line,
         )
+
+
+def _state(owner: ManagedBlock, inside: list[Located], shared: Mapping[BlockId, ManagedBlock]) -> State:
+    leaned_on = [shared.get(need) for need in needs(inside)]
+    if owner.drifted or any(block is None or block.drifted for block in leaned_on):
+        return "drifted"
+    return "managed"
 
 
 def _nested(server: ServerBlock, locations: Iterable[Located]) -> Iterator[tuple[Located, list[Located]]]:
@@ -70,19 +85,7 @@ def _nested(server: ServerBlock, locations: Iterable[Located]) -> Iterator[tuple
         yield from _nested(server, (one for one in inside if one.directive.name == b"location"))
 
 
-def _passes_upgrade(inside: list[Located], from_parents: bool) -> bool:
-    if not any(one.directive.name == b"proxy_pass" for one in inside):
-        return False
-    own = [one for one in inside if one.directive.name == b"proxy_set_header"]
-    return _sends_upgrade(own) if own else from_parents
-
-
-def _sends_upgrade(headers: list[Located]) -> bool:
-    words = (one.directive.args for one in headers)
-    return any(len(args) == 2 and args[0].lower() == b"upgrade" and args[1] != b"" for args in words)
-
-
-def _backends(inside: list[Located], upstreams: dict[str, Located]) -> Iterator[str]:
+def _backends(inside: list[Located], upstreams: Mapping[str, Located]) -> Iterator[str]:
     for one in inside:
         if one.directive.name != b"proxy_pass" or not one.directive.args:
             continue
