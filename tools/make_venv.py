@@ -1,6 +1,6 @@
 """Make the virtual environment of the Makefile, also where python3 comes without ensurepip (Debian's does).
 
-    python3 tools/make_venv.py FOLDER
+python3 tools/make_venv.py FOLDER
 """
 
 import importlib.util
@@ -16,7 +16,7 @@ def main(folder: Path) -> int:
     if bundled:
         return 0
     if importlib.util.find_spec("pip") is None:
-        print("this python3 has neither ensurepip nor pip: apt install python3-venv", file=sys.stderr)
+        sys.stderr.write("this python3 has neither ensurepip nor pip: apt install python3-venv\n")
         return 1
     python = folder / "bin" / "python"
     command = [sys.executable, "-m", "pip", "--python", str(python), "install", "-qq", "pip"]

@@ -57,6 +57,7 @@ def _node_json(outcome: NodeOutcome) -> dict[str, Any]:
         result |= {
             "revision": committed.revision,
             "tested": committed.tested,
+            "in_place": list(committed.in_place),
             "workers": committed.workers,
             "draining": committed.draining,
         }
@@ -95,6 +96,8 @@ def _lines(outcome: NodeOutcome, plan: NodePlan) -> Iterator[str]:
     if outcome.applied is None:
         return
     committed = outcome.applied.committed
+    for place in committed.in_place:
+        yield f"{outcome.node}: written in place: {place}"
     tested = f"tested {committed.tested}; " if committed.tested else ""
     workers = _count(committed.workers, "new worker")
     if committed.draining:

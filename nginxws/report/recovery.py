@@ -28,8 +28,11 @@ class NodeResult:
 
 def recovered(node: str, found: Recovered) -> NodeResult:
     """The result of ``recover``; its field is ``revision``, the newest, 0 for none."""
-    text = f"undone: {found.cause}" if found.undone else "nothing to recover"
-    if found.accepted:
+    if found.undone:
+        text = f"undone: {found.cause}"
+    elif not found.accepted:
+        text = "nothing to recover" + (f", but {found.cause}" if found.cause else "")
+    else:
         text = "kept as it is" + (f", but NGINX doesn't serve it: {found.cause}" if found.cause else "")
     if found.last_revision:
         text += f"; the newest revision is {found.last_revision}"

@@ -110,6 +110,7 @@ def test_the_json_form(capsys: pytest.CaptureFixture[str]) -> None:
         "applied": True,
         "revision": 7,
         "tested": "before it was live",
+        "in_place": [],
         "workers": 2,
         "draining": 1,
         "probes": [

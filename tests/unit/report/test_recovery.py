@@ -36,3 +36,9 @@ def test_the_json_form() -> None:
         | dict.fromkeys(("file", "line", "detail")),
     }
     assert as_json([recovered("lb1", Recovered(False))], ExitCode.DONE)["changed"] is False
+
+
+def test_nothing_to_recover_and_yet_not_well() -> None:
+    assert recovered("lb1", Recovered(False, "NGINX is not running")).text == (
+        "nothing to recover, but NGINX is not running"
+    )
