@@ -30,9 +30,8 @@ class Link:
         self.heard = time.monotonic()
         self.send = sock.send
         self.settimeout = sock.settimeout
-        self._quick = (
-            _QUICKACK is not None and isinstance(sock, socket.socket) and sock.type == socket.SOCK_STREAM
-        )
+        tcp = isinstance(sock, socket.socket) and sock.family in (socket.AF_INET, socket.AF_INET6)
+        self._quick = _QUICKACK is not None and tcp
         self._closed = False  # paramiko's Transport looks at this
 
     def recv(self, size: int) -> bytes:

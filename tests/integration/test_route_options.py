@@ -71,13 +71,13 @@ def test_server_by_port(make_node: MakeNode, over_ssh: OverSsh, backend: Backend
 
 
 def test_listener_without_a_tcp_port(make_node: MakeNode, over_ssh: OverSsh, backend: Backend) -> None:
-    """Nothing to dial on the node: said so, and undone unless the proof may be left out."""
+    """Nothing to dial on the node: said before anything is touched, unless the proof may be left out."""
     node = make_node(start=False)
     node.site.write_text(site_conf(1).replace("127.0.0.1:1;", f"unix:{node.prefix}/s;"))
     node.start()
     nginxws = over_ssh(node)
-    with node.untouched(reloads=True):
-        done = nginxws("add-route", "/ws/", backend.address, code=4)
+    with node.untouched():
+        done = nginxws("add-route", "/ws/", backend.address, code=1)
     assert "no TCP port" in done.error
     assert "--probe-url" in done.hint
     nginxws("add-route", "/ws/", backend.address, "--probe", "warn")
@@ -98,8 +98,8 @@ def test_ssh_server_that_forbids_forwarding(
 ) -> None:
     server = sshd("AllowTcpForwarding no")
     nginxws = command.at("--node", "node", "--ssh-config", str(server.config), *node.options())
-    with node.untouched(reloads=True):
-        done = nginxws("add-route", "/ws/", backend.address, "--probe-timeout", "1", code=4)
+    with node.untouched():
+        done = nginxws("add-route", "/ws/", backend.address, "--probe-timeout", "1", code=1)
     assert "the SSH server forbids" in done.error
     assert done.hint
     url = ("--probe-url", f"ws://127.0.0.1:{node.port}/ws/")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -180,10 +181,17 @@ def test_other_exits_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_main_exits_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("signal.signal", lambda *_: None)
+    """Ctrl-C, SIGTERM and SIGHUP end a command alike, and nothing any more once its outcome is settled."""
+    handlers = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL, "SIGHUP": signal.SIG_IGN}
+    set_to: list[tuple[str, object]] = []
+    monkeypatch.setattr("nginxws.cli.signals._installed", [])
+    monkeypatch.setattr("signal.getsignal", lambda number: handlers[signal.Signals(number).name])
+    monkeypatch.setattr("signal.signal", lambda number, to: set_to.append((signal.Signals(number).name, to)))
     with pytest.raises(SystemExit) as caught:
         main(["nope"])
     assert caught.value.code == 64
+    ends, ignored = signal.default_int_handler, signal.SIG_IGN
+    assert set_to == [("SIGINT", ends), ("SIGTERM", ends), ("SIGINT", ignored), ("SIGTERM", ignored)]
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:
