@@ -128,34 +128,6 @@ def url_request(
     )
 
 
-def probe_url(
-    url: str,
-    *,
-    expect: int = 101,
-    timeout: float = 10.0,
-    origin: str | None = None,
-    headers: Headers = (),
-    verify: bool = True,
-    ca_file: str | None = None,
-) -> ProbeResult:
-    """Shake hands once with a URL from here; ``timeout`` seconds for all of it.
-
-    Trouble with the network, TLS or the server is a result. Raises InvalidInput for a URL or an
-    option that can't be used.
-    """
-    target = parse_url(url)
-    request = url_request(
-        target,
-        expect=expect,
-        timeout=timeout,
-        origin=origin,
-        headers=headers,
-        verify=verify,
-        ca_file=ca_file,
-    )
-    return probe_session(target, request).handshake
-
-
 def probe_session(
     target: UrlTarget, request: ProbeRequest, *, echo_text: str | None = None, idle_s: float | None = None
 ) -> UrlReport:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.nginx import free_port
 
-from nginxws.nodes.probe import ProbeRequest, open_websocket, warm_up
-from nginxws.nodes.probe_url import parse_url, probe_session, probe_url, url_request
+from nginxws.nodes.probe import ProbeRequest, ProbeResult, open_websocket, warm_up
+from nginxws.nodes.probe_url import parse_url, probe_session, url_request
 from nginxws.nodes.websocket import echo, idle
 
 if TYPE_CHECKING:
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 HOST = "chat.example.com"
 
 pytestmark = pytest.mark.nginx
+
+
+def probe_url(url: str, **options: Any) -> ProbeResult:
+    """One handshake with a URL, as the command does it."""
+    target = parse_url(url)
+    return probe_session(target, url_request(target, **options)).handshake
 
 
 def test_echo(nginx: Balancer) -> None:
