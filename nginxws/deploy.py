@@ -24,7 +24,7 @@ from nginxws.errors import (
 from nginxws.nodes import transaction
 from nginxws.nodes.link import NodeLink
 from nginxws.nodes.options import ProbePolicy
-from nginxws.nodes.probe_types import ProbeResult
+from nginxws.nodes.probe.types import ProbeResult
 from nginxws.nodes.session import Done
 from nginxws.nodes.snapshot import refusal
 from nginxws.plan import NodePlan

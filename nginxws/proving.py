@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from nginxws.errors import ConfigError, ConnectionFailed, NodeError
 from nginxws.nodes.link import NodeLink
 from nginxws.nodes.options import ProbePolicy
-from nginxws.nodes.probe import probe_until
-from nginxws.nodes.probe_types import ProbeRequest, ProbeResult
+from nginxws.nodes.probe.handshake import probe_until
+from nginxws.nodes.probe.types import ProbeRequest, ProbeResult
 from nginxws.plan import NodePlan, ProbePoint
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _try_channel(link: NodeLink, point: ProbePoint, policy: ProbePolicy) -> None
 
 def _from_outside(url: str, policy: ProbePolicy) -> ProbeResult:
     """The probe from this machine through a public address; TLS is verified."""
-    from nginxws.nodes.probe_url import parse_url, url_request
+    from nginxws.nodes.probe.url import parse_url, url_request
     from nginxws.nodes.streams import dial_tcp
 
     target = parse_url(url)

@@ -192,13 +192,13 @@ def _interrupted(node: str, *, applying: bool) -> Interrupted:
 
 def warm_up() -> None:
     """Import what the plan and the proof need, while the node is busy with the snapshot."""
-    from nginxws.nodes import probe
+    from nginxws.nodes.probe import handshake
     from nginxws.templating import load
 
     for module in ("crossplane", "nginxws.planner"):
         import_module(module)
     load(None)  # compiles the templates
-    probe.warm_up()
+    handshake.warm_up()
 
 
 def settings_from(options: dict[str, Any]) -> ChangeSettings:

@@ -56,7 +56,7 @@ class ProbeHeader(Lines):
         self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, str]:
         """Raises InvalidInput: its hint says more than a usage line."""
-        from nginxws.nodes.probe_headers import parse_probe_header
+        from nginxws.nodes.probe.headers import parse_probe_header
 
         return value if isinstance(value, tuple) else parse_probe_header(value)
 

@@ -74,7 +74,7 @@ def probe(
     answer means and who gave it, NGINX or the application. Exit code 0 when everything is as
     expected, 1 when it isn't.
     """
-    from nginxws.nodes.probe_url import parse_url, probe_session, url_request
+    from nginxws.nodes.probe.url import parse_url, probe_session, url_request
     from nginxws.report.probe import show_probe
 
     target = parse_url(url)

@@ -96,11 +96,11 @@ def probe_policy(options: dict[str, Any], route: Route) -> ProbePolicy:
 def _check(policy: ProbePolicy) -> None:
     """Refuse what no probe could send, before anything is touched."""
     if policy.path or policy.host or policy.headers or policy.expect != 101:
-        from nginxws.nodes.probe_types import ProbeRequest
+        from nginxws.nodes.probe.types import ProbeRequest
 
         path, host = policy.path or "/", policy.host or "localhost"
         ProbeRequest(path, host, headers=policy.headers, expect=policy.expect)
     if policy.url is not None:
-        from nginxws.nodes.probe_url import parse_url
+        from nginxws.nodes.probe.url import parse_url
 
         parse_url(policy.url)

@@ -132,7 +132,7 @@ def _connector(name: str, options: TargetOptions, ask: Ask) -> Callable[[], Tran
     return lambda: connect(target, ssh)
 
 
-#: Options by node.sh's name of the parameter, where the two differ.
+#: Options by the node script's name of the parameter, where the two differ.
 _FLAGS = {"bin": "--nginx-bin", "conf": "--nginx-conf", "state": "--state-dir", "reload": "--reload-command"}
 
 

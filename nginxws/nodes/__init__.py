@@ -1,1 +1,1 @@
-"""Balancers: reaching them, and the work done on them; start with ``transport.py``, then ``node.sh``."""
+"""Balancers: reaching them, and the work done on them; start with ``transport.py``, then ``script``."""

@@ -40,13 +40,13 @@ def connect(target: Target, options: SshOptions | None = None) -> Transport:
         from nginxws.nodes.local import LocalTransport
 
         return LocalTransport()
-    from nginxws.nodes.ssh import connect as connect_ssh
+    from nginxws.nodes.ssh.transport import connect as connect_ssh
 
     return connect_ssh(target, options or SshOptions())
 
 
 def _need_posix() -> None:
-    """``node.sh`` needs a POSIX shell, and its driver waits on pipes with select."""
+    """The node script needs a POSIX shell, and its driver waits on pipes with select."""
     if os.name != "posix":
         raise InvalidInput(
             "this machine can't be a node: it has no POSIX shell to do a node's work",

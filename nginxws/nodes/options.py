@@ -23,7 +23,7 @@ class NodeOptions:
     keep: int = 20
 
     def parameters(self) -> Iterator[tuple[str, str]]:
-        """The request parameters of node.sh that every request takes."""
+        """The request parameters of the node script that every request takes."""
         yield "bin", self.nginx_bin
         yield "conf", self.nginx_conf
         yield "state", self.state_dir

@@ -52,7 +52,7 @@ def until_waiting(links: Sequence[NodeLink]) -> None:
     Imports share one interpreter lock: those that the connection needs go first.
     """
     if any(link.is_remote for link in links):
-        from nginxws.nodes import ssh
+        from nginxws.nodes.ssh import transport as ssh
 
         ssh.LOADED.wait(1.0)
 

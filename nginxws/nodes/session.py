@@ -1,4 +1,4 @@
-"""A conversation with node.sh: one exec, requests in, frames out.
+"""A conversation with the node script (``script/``): one exec, requests in, frames out.
 
 A frame is ``@KIND LENGTH\\n``, LENGTH bytes, ``\\n``. Everything a node sends is
 bounded in size and time, and nothing it sends is trusted to be well formed.
@@ -12,9 +12,9 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from nginxws.errors import ConnectionFailed, NodeError, ProtocolError
+from nginxws.nodes import script
 from nginxws.nodes.sudo import Sudo
 from nginxws.nodes.transport import RemoteProcess, Transport
 
@@ -70,13 +70,8 @@ class Done:
     text: str
 
 
-def script() -> bytes:
-    """The node script, as shipped."""
-    return Path(__file__).with_name("node.sh").read_bytes()
-
-
 class Session:
-    """node.sh running on a node, ready for requests."""
+    """the node script running on a node, ready for requests."""
 
     def __init__(
         self, transport: Transport, sudo: Sudo, *, name: str = "", text: bytes | None = None
@@ -92,7 +87,7 @@ class Session:
         self._process: RemoteProcess = transport.run(sudo.wrap(["sh", "-c", greeting + _BOOTSTRAP]))
         if password:
             self._give(password)
-        body = f"NONCE={self._nonce}\n".encode() + (script() if text is None else text)
+        body = f"NONCE={self._nonce}\n".encode() + (script.script() if text is None else text)
         self._send(f"NGINXWS {len(body)}\n".encode() + body)
 
     def request(self, word: str, parameters: Iterable[tuple[str, str]], tail: bytes = b"") -> None:

@@ -1,4 +1,4 @@
-"""Ask a node what it has: the driver of node.sh's ``snapshot`` and ``read`` requests."""
+"""Ask a node what it has: the driver of the node script's ``snapshot`` and ``read`` requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Carry out one plan on one node: the driver of node.sh's ``transaction`` and ``recover`` requests.
+"""Carry out one plan on one node: the driver of the node script's ``transaction`` and ``recover`` requests.
 
 The node script does the steps and undoes them; this side answers its ``ready``
 with ``commit`` or ``rollback``, and turns its last frame into a result or an error.

@@ -8,7 +8,7 @@ from typing import Any
 
 from nginxws.deploy import NodeOutcome
 from nginxws.errors import ExitCode
-from nginxws.nodes.probe_types import ProbeResult
+from nginxws.nodes.probe.types import ProbeResult
 from nginxws.plan import NodePlan
 from nginxws.report.document import envelope, error_json, show_json
 from nginxws.report.text import show_diff, show_error, show_lines, show_warning

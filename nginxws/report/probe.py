@@ -10,8 +10,8 @@ from nginxws.report.document import envelope, show_json
 from nginxws.report.text import show_hint, show_lines
 
 if TYPE_CHECKING:
-    from nginxws.nodes.probe_types import ProbeResult
-    from nginxws.nodes.probe_url import UrlReport
+    from nginxws.nodes.probe.types import ProbeResult
+    from nginxws.nodes.probe.url import UrlReport
 
 _EXCERPT = 400  # characters of an answer's body that the text form shows
 _FIELDS = ("status", "server", "answered_by", "message", "hint", "accept_ok", "subprotocol", "detail")

@@ -14,7 +14,7 @@ from nginxws.printable import one_line
 if TYPE_CHECKING:
     from rich.status import Status
 
-#: What each step of node.sh, and of this side, is called in progress.
+#: What each step of the node script, and of this side, is called in progress.
 STEPS = {
     "connect": "connecting",
     "snapshot": "reading the configuration",

@@ -1,4 +1,4 @@
-"""node.sh, request by request, under every shell that a node may have as its sh."""
+"""the node script, request by request, under every shell that a node may have as its sh."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from nginxws.nodes import session as sessions
 from nginxws.nodes import snapshot, transaction
 from nginxws.nodes.local import LocalProcess, LocalTransport
 from nginxws.nodes.options import NodeOptions
-from nginxws.nodes.session import Session, script
+from nginxws.nodes.script import script
+from nginxws.nodes.session import Session
 from nginxws.nodes.sudo import Sudo
 from nginxws.nodes.transaction import Committed
 from nginxws.plan import NodePlan, Put

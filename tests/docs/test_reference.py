@@ -16,10 +16,10 @@ from nginxws.deploy import Applied, NodeOutcome
 from nginxws.errors import ExitCode, NginxwsError
 from nginxws.inventory import ListedRoute
 from nginxws.nodes.homes import HOMES
-from nginxws.nodes.probe_types import ProbeResult
-from nginxws.nodes.probe_url import UrlReport
+from nginxws.nodes.probe.types import ProbeResult
+from nginxws.nodes.probe.url import UrlReport
+from nginxws.nodes.probe.websocket import EchoResult, IdleResult
 from nginxws.nodes.transaction import Committed, Recovered
-from nginxws.nodes.websocket import EchoResult, IdleResult
 from nginxws.plan import Change, NodePlan
 from nginxws.report import probe as url_probe
 from nginxws.report import recovery, routes

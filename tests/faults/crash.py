@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-#: Whatever node.sh changes files with; its own redirections stand beside one of these.
+#: Whatever the node script changes files with; its own redirections stand beside one of these.
 TOOLS = ("cat", "chmod", "cp", "ln", "mkdir", "mv", "rm")
 
 _SHIM = """#!/bin/sh

@@ -26,7 +26,7 @@ from nginxws.nodes.link import NodeLink
 from nginxws.nodes.local import LocalTransport
 from nginxws.nodes.options import NodeOptions
 from nginxws.nodes.reading import read_node
-from nginxws.nodes.session import script
+from nginxws.nodes.script import script
 from nginxws.nodes.sudo import Sudo
 
 

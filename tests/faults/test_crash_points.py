@@ -13,10 +13,10 @@ from faults.rig import Rig
 from faults.variants import mutate
 
 from nginxws.errors import NginxwsError, Restored
-from nginxws.nodes import session, transaction
+from nginxws.nodes import transaction
 from nginxws.nodes.link import NodeLink
 from nginxws.nodes.reading import read_node, recover_node
-from nginxws.nodes.session import script
+from nginxws.nodes.script import script
 from nginxws.plan import NodePlan, Put
 from nginxws.planner import make_plan
 from nginxws.route import Route
@@ -34,7 +34,7 @@ def crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CrashPoints:
     points = CrashPoints(tmp_path / "shims")
     monkeypatch.setenv("PATH", f"{points.path}{os.pathsep}{os.environ['PATH']}")
     text = mutate(script().decode(), [MARK]).encode()
-    monkeypatch.setattr(session, "script", lambda: text)
+    monkeypatch.setattr("nginxws.nodes.script.script", lambda: text)
     return points
 
 

@@ -28,7 +28,7 @@ def test_interrupted(rig: Rig, step: str, fault: str, record_property: Callable[
 
 def test_uninterrupted(rig: Rig) -> None:
     """Without a fault the same command makes the route live: the matrix is not green for want of change."""
-    from nginxws.nodes.session import script
+    from nginxws.nodes.script import script
 
     rig.start(rig.add_route("--node", "local"), script().decode(), None)
     assert rig.finish() == 0

@@ -14,10 +14,10 @@ from faults.variants import Mutation, mutate, stopping_at
 from support.nginx import wait_for
 
 from nginxws.errors import LockedError, NginxwsError, StaleError
-from nginxws.nodes import session, transaction
+from nginxws.nodes import transaction
 from nginxws.nodes.link import NodeLink
 from nginxws.nodes.reading import read_node
-from nginxws.nodes.session import script
+from nginxws.nodes.script import script
 from nginxws.plan import NodePlan, Put
 from nginxws.planner import make_plan
 from nginxws.route import Route
@@ -40,7 +40,7 @@ def planned(rig: Rig, mutations: Sequence[Mutation]) -> Iterator[tuple[NodeLink,
     """A link to the broken node, and a plan for it."""
     text = mutate(script().decode(), mutations).encode()
     with pytest.MonkeyPatch.context() as patch, rig.link() as link:
-        patch.setattr(session, "script", lambda: text)
+        patch.setattr("nginxws.nodes.script.script", lambda: text)
         yield link, make_plan(read_node(link, _step), [Put(Route.create("/ws/", [rig.backend.address]))])
 
 

@@ -17,16 +17,16 @@ from pathlib import Path
 import nginxws.cli.add_route
 import nginxws.cli.change
 import nginxws.nodes.local
-import nginxws.nodes.ssh
+import nginxws.nodes.ssh.transport
 import nginxws.planner  # noqa: F401 (imported for its children)
 from nginxws import cli, proving
-from nginxws.nodes import session
+from nginxws.nodes import script as node_script
 
 
 def child(request: dict[str, str | list[str]]) -> None:
     """Run one command line, as the console script does."""
     text = Path(str(request["script"])).read_bytes()
-    session.script = lambda: text
+    node_script.script = lambda: text
     if request["probe_hook"]:
         hook = Path(str(request["probe_hook"]))
         decide = proving.Proof.decide

@@ -24,7 +24,7 @@ from nginxws.errors import (
     StaleError,
 )
 from nginxws.nodes.options import NodeOptions, ProbePolicy
-from nginxws.nodes.probe_types import ProbeRequest, ProbeResult
+from nginxws.nodes.probe.types import ProbeRequest, ProbeResult
 from nginxws.nodes.transaction import Committed, Recovered
 from nginxws.plan import FilePlan, NodePlan, ProbePoint
 from nginxws.proving import check_provable, prove_standing

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nginxws.config.names import answering
 from nginxws.config.servers import ServerBlock
 from nginxws.config.tree import MappingReader, load
-from nginxws.nodes.probe_types import ProbeRequest
+from nginxws.nodes.probe.types import ProbeRequest
 from nginxws.plan import ProbePoint
 from nginxws.probing import probe_point
 from nginxws.route import Route

@@ -20,7 +20,7 @@ from support.nginx import debian_nginx, free_port
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
-from nginxws.nodes.probe import ProbeRequest, ProbeResult, handshake
+from nginxws.nodes.probe.handshake import ProbeRequest, ProbeResult, handshake
 from nginxws.nodes.streams import SocketStream, dial_tcp
 
 HOST = "chat.example.com"

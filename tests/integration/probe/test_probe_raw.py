@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nginxws.nodes.probe import ProbeRequest, ProbeResult, handshake
+from nginxws.nodes.probe.handshake import ProbeRequest, ProbeResult, handshake
 from nginxws.nodes.streams import dial_tcp
 
 if TYPE_CHECKING:

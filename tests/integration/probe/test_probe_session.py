@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.nginx import free_port
 
-from nginxws.nodes.probe import ProbeRequest, ProbeResult, open_websocket, warm_up
-from nginxws.nodes.probe_url import parse_url, probe_session, url_request
-from nginxws.nodes.websocket import echo, idle
+from nginxws.nodes.probe.handshake import ProbeRequest, ProbeResult, open_websocket, warm_up
+from nginxws.nodes.probe.url import parse_url, probe_session, url_request
+from nginxws.nodes.probe.websocket import echo, idle
 
 if TYPE_CHECKING:
     from integration.probe.conftest import Balancer

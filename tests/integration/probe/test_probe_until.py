@@ -10,7 +10,7 @@ import pytest
 from support.nginx import free_port
 from websockets.sync.server import Server, ServerConnection, serve
 
-from nginxws.nodes.probe import ProbeRequest, probe_until
+from nginxws.nodes.probe.handshake import ProbeRequest, probe_until
 from nginxws.nodes.streams import SocketStream, dial_tcp
 
 if TYPE_CHECKING:

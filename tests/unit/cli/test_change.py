@@ -15,7 +15,7 @@ from nginxws.cli import change as flow
 from nginxws.cli.change import Change, ChangeSettings
 from nginxws.deploy import Applied
 from nginxws.errors import ConfigError, ConnectionFailed, Interrupted, NginxwsError, Restored, StaleError
-from nginxws.nodes.probe_types import ProbeResult
+from nginxws.nodes.probe.types import ProbeResult
 from nginxws.nodes.transaction import Committed
 from nginxws.plan import NodePlan, Put
 from nginxws.planner import make_plan

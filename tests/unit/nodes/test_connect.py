@@ -32,7 +32,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
     code = (
         "import sys; from nginxws.nodes.connect import connect; from nginxws.nodes.transport import Target; "
         "connect(Target.parse('local')).close(); "
-        "import nginxws.nodes.ssh; print({'paramiko', 'cryptography', 'invoke'} & set(sys.modules))"
+        "import nginxws.nodes.ssh.transport; print({'paramiko', 'cryptography', 'invoke'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
@@ -43,8 +43,9 @@ def test_no_posix_module_is_needed_to_load_the_ssh_side() -> None:
     code = (
         "import sys\n"
         "sys.modules.update(dict.fromkeys(('fcntl', 'pwd', 'grp', 'termios', 'resource', 'pty')))\n"
-        "import nginxws.nodes.connect, nginxws.nodes.ssh, nginxws.nodes.sudo, nginxws.nodes.prompt\n"
-        "from nginxws.nodes.ssh import load_paramiko; load_paramiko()"
+        "import nginxws.nodes.connect, nginxws.nodes.ssh.transport\n"
+        "import nginxws.nodes.sudo, nginxws.nodes.prompt\n"
+        "from nginxws.nodes.ssh.transport import load_paramiko; load_paramiko()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

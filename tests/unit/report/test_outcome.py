@@ -11,7 +11,7 @@ from nginxws.checks.finding import Finding
 from nginxws.config.splice import Edit
 from nginxws.deploy import Applied, NodeOutcome
 from nginxws.errors import ConfigError, ExitCode
-from nginxws.nodes.probe_types import ProbeResult
+from nginxws.nodes.probe.types import ProbeResult
 from nginxws.nodes.transaction import Committed
 from nginxws.plan import Change, FilePlan, NodePlan
 from nginxws.report.outcome import as_json, show_outcomes

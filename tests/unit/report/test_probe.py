@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from nginxws.errors import ExitCode
-from nginxws.nodes.probe_types import ProbeResult
-from nginxws.nodes.probe_url import UrlReport
-from nginxws.nodes.websocket import EchoResult, IdleResult
+from nginxws.nodes.probe.types import ProbeResult
+from nginxws.nodes.probe.url import UrlReport
+from nginxws.nodes.probe.websocket import EchoResult, IdleResult
 from nginxws.report.probe import as_json, show_probe
 
 URL = "wss://a.example/ws/"

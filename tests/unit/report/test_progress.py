@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 import pytest
 
+from nginxws.nodes.script import script
 from nginxws.report.progress import STEPS, Progress
 
-NODE_SCRIPT = Path(__file__).parents[3] / "nginxws" / "nodes" / "node.sh"
+NODE_SCRIPT = script().decode()
 
 
 class Stream(Protocol):
@@ -65,7 +65,7 @@ def test_quiet_on_a_terminal(terminal: Callable[[], Terminals]) -> None:
 
 
 def test_every_step_of_the_node_script_has_words() -> None:
-    named = set(re.findall(r"^\s*step ([a-z]+)", NODE_SCRIPT.read_text(), re.MULTILINE))
+    named = set(re.findall(r"^\s*step ([a-z]+)", NODE_SCRIPT, re.MULTILINE))
     assert named
     assert named <= set(STEPS)
 

@@ -1,0 +1,238 @@
+# --- transaction --------------------------------------------------------------------------------
+
+# Calls "$@" for every file of the transaction, with the variables of file N set.
+each_file() {
+  n=0
+  while [ "$n" -lt "$COUNT" ]; do
+    n=$((n + 1))
+    path='' before='' after='' how='' size=''
+    eval "path=\$path_$n before=\$before_$n after=\$after_$n how=\$how_$n size=\$size_$n new=\$new_$n"
+    dir=${path%/*}
+    dir=${dir:-/}
+    new=${new:-$dir/.nginxws-$TX-$n.new}
+    orig=$dir/.nginxws-$TX-$n.orig
+    "$@" || return 1
+  done
+}
+
+do_transaction() {
+  locate || return 0
+  [ -n "$MASTER" ] || { refuse_without_master; return; }
+  make_state || { refuse no-state "$S"; return; }
+  lock || return 0
+  if [ -d "$S/pending" ]; then
+    refuse pending ''
+  elif base_unchanged; then
+    sweep
+    stage_and_go
+  fi
+  unlock
+}
+
+refuse_without_master() {
+  no_master
+  case $why in *reloaded) refuse no-master "$why" ;; *) refuse not-running "$PIDFILE" ;; esac
+}
+
+# Every file of the plan's snapshot still has the checksum it had then.
+base_unchanged() {
+  changed=
+  each_line must_be_regular "$BASE_PATHS" # a FIFO would hold us up for ever
+  if [ -z "$changed" ] && [ -n "$BASE_PATHS" ]; then
+    set -f; IFS=$NL
+    # shellcheck disable=SC2086 # split at line ends on purpose
+    set -- $BASE_PATHS
+    unset IFS; set +f
+    sums "$@"
+    [ "$SUMS" != "$BASE_SUMS" ] || return 0
+    rest=$BASE_SUMS
+    each_line compare_sum "$BASE_PATHS"
+  fi
+  [ -n "$changed" ] || return 0
+  refuse stale "$changed"
+  return 1
+}
+must_be_regular() { [ -f "$line" ] || changed=$changed$line$NL; }
+compare_sum() {
+  path=$line
+  has_sum "$path" "${rest%%"$NL"*}" || changed=$changed$path$NL
+  rest=${rest#*"$NL"}
+}
+
+# From here on every way out goes through abandon (nothing live touched) or undo.
+stage_and_go() {
+  step stage "$COUNT"
+  [ -z "$STOP" ] || { abandon stage ''; return; }
+  { each_file echo_names >"$S/staging"; } 2>/dev/null || { refuse no-space "$S"; sweep; return; }
+  IN_PLACE=
+  MOUNTS=$NL$(printf %b "$(cut -d' ' -f5 /proc/self/mountinfo 2>/dev/null)")$NL # a blank stands there as \040
+  each_file stage_file || { abandon stage "$path: $why"; return; }
+  each_file check_staged || { abandon stage "$path: $why"; return; }
+  may_reload || { abandon reload-denied "$why"; return; }
+  test_staged || { abandon test "$why"; return; }
+  same_list || { sweep; refuse stale "$changed"; return; }
+  step checkpoint
+  checkpoint || { abandon checkpoint "$why"; return; }
+  go_live
+}
+
+echo_names() { printf '%s\n%s\n' "$new" "$orig"; }
+
+# A temporary copy beside the live file, with its owner, mode and attributes, and the new bytes.
+stage_file() {
+  how=rename reason=
+  if cp --preserve=all -- "$path" "$new" 2>/dev/null || cp -p -- "$path" "$new" 2>/dev/null; then
+    # Owner and mode, links: a copy that can't be alike, or a file with other names, keeps its inode.
+    line=$(stat -c '%u:%g:%a:%h' -- "$new" "$path" 2>/dev/null || stat -f '%u:%g:%Lp:%l' -- "$new" "$path")
+    if [ "${line%%"$NL"*}" != "${line#*"$NL"}" ]; then
+      how=inplace reason='to keep its owner'
+      [ "${line##*:}" = 1 ] || reason='hard link'
+    fi
+    case $MOUNTS in *"$NL$path$NL"*) how=inplace reason='bind mount' ;; esac
+  else
+    # The directory isn't ours to write, or is full: stage in the state directory, write in place.
+    rm -f -- "$new"
+    new=$S/stage/$n how=inplace reason='no room or right for a copy beside it'
+    if ! { mkdir -p -- "$S/stage" && cp -p -- "$path" "$new"; } 2>/dev/null; then
+      why='no room to stage the new text'
+      return 1
+    fi
+  fi
+  if [ "$how" = inplace ]; then
+    may_write || return 1
+    IN_PLACE="$IN_PLACE, $path ($reason)"
+    emit inplace "$path ($reason)"
+  fi
+  eval "how_$n=\$how new_$n=\$new"
+  { take "$size" >"$new"; } 2>/dev/null || { why='no room to stage the new text'; return 1; }
+}
+
+# Opens $path for writing, which changes nothing: in some shells root passes any [ -w ].
+may_write() {
+  why=$( ( : >>"$path") 2>&1) && return 0
+  case $why in *[Rr]ead-only*) why='read-only file system' ;; *) why='permission denied' ;; esac
+  return 1
+}
+
+check_staged() {
+  why='the staged text is not what was sent (disk full, or the connection broke)'
+  has_sum "$new" "$after"
+}
+
+# The staged files at their live paths, in a mount namespace of our own: nobody else sees them there.
+test_staged() {
+  set --
+  n=0
+  while [ "$n" -lt "$COUNT" ]; do
+    n=$((n + 1))
+    eval "set -- \"\$@\" \"\$new_$n\" \"\$path_$n\""
+  done
+  code=99 why=
+  if [ "$(id -u)" = 0 ] && have unshare; then
+    # Old versions of unshare leave mounts shared: without a private root nothing is mounted.
+    # shellcheck disable=SC2016 # expanded by the inner shell
+    why=$(outside unshare -m sh -c '
+      bin=$1 conf=$2 prefix=$3 dump=$4; shift 4
+      mount --make-rprivate / || exit 99
+      while [ $# -gt 0 ]; do mount --bind "$1" "$2" 2>/dev/null || mount -o bind "$1" "$2" || exit 99; shift 2; done
+      if [ -n "$prefix" ]; then set -- -p "$prefix"; fi
+      "$bin" "$@" -c "$conf" -T >"$dump" || exit 98' sh "$BIN" "$CONF" "$PREFIX" "$S/dump" "$@" 2>&1 </dev/null)
+    code=$?
+    drop_empty_pid_file
+  fi
+  case $code in
+    0) step test 'before activation, in a mount namespace' ;;
+    98) step test 'before activation, in a mount namespace'; return 1 ;;
+    *) rm -f -- "$S/dump"; step test 'after activation' ;;
+  esac
+}
+
+# The configuration consists of the files that the plan knows: no include has brought in another.
+same_list() {
+  changed=
+  if [ -f "$S/dump" ]; then
+    LISTED=$(sed -n 's/^# configuration file \(.*\):$/\1/p' "$S/dump")
+    compare_list && return 0
+  fi
+  # The new text itself may include more; so it is the live tree that counts.
+  list_files
+  compare_list
+}
+
+# LISTED against BASE_PATHS; a test that fails lists nothing, and then there is nothing to compare.
+compare_list() {
+  [ -n "$LISTED" ] || return 0
+  known=
+  each_line keep_configuration "$LISTED"
+  set -f; IFS=$NL
+  # shellcheck disable=SC2086 # split at line ends on purpose
+  set -- $known
+  unset IFS; set +f
+  [ $# -gt 0 ] || return 0
+  reals=$(real_names "$@")
+  [ "$reals$NL" != "$BASE_PATHS" ] || return 0
+  changed=$(printf '%s\n' "$reals" | sort -u
+    printf '%s' "$BASE_PATHS" | sort -u)
+  changed=$(printf '%s\n' "$changed" | sort | uniq -u)
+  [ -z "$changed" ]
+}
+keep_configuration() { if is_configuration "$line"; then known=$known$line$NL; fi; }
+
+# The undo, on disk before the do.
+checkpoint() {
+  why="cannot write to $S"
+  undo=$S/pending.tmp
+  mkdir -- "$undo" 2>/dev/null || return 1
+  { { printf 'tx %s\nwho %s\nsince %s\nmessage %s\n' "$TX" "$WHO" "$(date +%s)" "$MESSAGE" \
+    && each_file meta_line; } >"$undo/meta"; } 2>/dev/null || return 1
+  look
+  { printf 'workers %s\n' "$MASTER$SERVING" >"$undo/journal"; } 2>/dev/null || return 1
+  each_file save_copies || return 1
+  set -- "$undo" "$undo"/*
+  n=0
+  while [ "$n" -lt "$COUNT" ]; do n=$((n + 1)); eval "set -- \"\$@\" \"\$new_$n\""; done
+  flush "$@"
+  each_file still_there || return 1
+  [ -z "$STOP" ] || return 1
+  mv -- "$undo" "$S/pending" && flush "$S"
+}
+
+meta_line() { printf 'file %s %s %s %s\n' "$how" "$before" "$after" "$path"; }
+
+save_copies() {
+  cp -p -- "$path" "$undo/$n.before" 2>/dev/null && cp -p -- "$new" "$undo/$n.after" 2>/dev/null || return 1
+  # The old file itself, kept under a name no glob loads: the way back needs no disk space.
+  if [ "$how" = rename ]; then ln -- "$path" "$orig" 2>/dev/null; fi
+  has_sum "$undo/$n.before" "$before" || { why="$path changed meanwhile"; return 1; }
+}
+
+still_there() { has_sum "$path" "$before" || { why="$path changed meanwhile"; return 1; }; }
+
+note() { { printf '%s\n' "$1" >>"$S/pending/journal"; } 2>/dev/null; }
+
+go_live() {
+  step activate "$COUNT${IN_PLACE:+, in place: ${IN_PLACE#, }}"
+  [ -z "$STOP" ] || { undo activate ''; return; }
+  each_file activate_file || { undo activate "$path: $why"; return; }
+  test_live || { undo test "$why"; return; }
+  step reload
+  reload_and_prove || { undo "reload${SORT:+-$SORT}" "$why"; return; }
+  wait_for_word
+}
+
+activate_file() {
+  why='cannot replace it'
+  note "activating $n" || return 1
+  if [ "$how" = rename ]; then mv -f -- "$new" "$path" 2>/dev/null && flush "$dir"
+  else flush "$S/pending/journal" && cat -- "$new" 2>/dev/null >"$path" && flush "$path"; fi
+}
+
+# The live tree passes, or fails only as it did before us.
+test_live() {
+  why=$(nginx -t 2>&1)
+  code=$?
+  drop_empty_pid_file
+  [ "$code" != 0 ] || return 0
+  [ -n "$TEST_REFUSED" ] && case $why in *'Permission denied'*) return 0 ;; esac
+  return 1
+}
