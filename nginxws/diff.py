@@ -1,13 +1,16 @@
 """Unified diffs of known edits, in time linear in the file.
 
 ``difflib`` alone is quadratic on configurations of many like lines; the edits
-are known here, so it only ever compares the lines that an edit touches.
+are known here, so it only ever compares the lines that an edit touches. Where
+they aren't, `edits_between` finds some.
 """
 
 from __future__ import annotations
 
 import difflib
-from bisect import bisect_right
+import re
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -18,6 +21,7 @@ Opcode = tuple[str, int, int, int, int]
 
 #: Lines of one change up to which unchanged lines inside it are looked for.
 _REFINE = 400
+_QUOTED = re.compile(rb'[\x00-\x1f\x7f"\\]')
 
 
 @dataclass(slots=True)
@@ -52,6 +56,56 @@ def unified(before: bytes, edits: Sequence[Edit], path: str, *, context: int = 3
     return b"".join(_diff(old, new, opcodes, path, context)).decode("utf-8", "surrogateescape")
 
 
+def edits_between(before: bytes, after: bytes) -> list[Edit]:
+    """Edits that make ``after`` of ``before``, by whole lines: for `unified`, where none are known.
+
+    Lines that each text has once, and in the same order, hold them together; what lies between is compared
+    line by line. So it takes time in proportion, however many lines are alike.
+    """
+    old, new = _lines(before), _lines(after)
+    starts = [0, *accumulate(map(len, old))]
+    edits = []
+    i = j = 0
+    for next_i, next_j in [*_held(old, new), (len(old), len(new))]:
+        head, tail = _alike(old[i:next_i], new[j:next_j])
+        stretch = old[i + head : next_i - tail], new[j + head : next_j - tail]
+        for tag, i1, i2, j1, j2 in _refined(*stretch, i + head, j + head):
+            if tag != "equal" and (i1 < i2 or j1 < j2):
+                edits.append(Edit(starts[i1], starts[i2], b"".join(new[j1:j2])))
+        i, j = next_i + 1, next_j + 1
+    return edits
+
+
+def _alike(old: list[bytes], new: list[bytes]) -> tuple[int, int]:
+    """How many lines are the same at the head and, of the rest, at the tail."""
+    size = min(len(old), len(new))
+    head = next((at for at in range(size) if old[at] != new[at]), size)
+    size -= head
+    return head, next((at for at in range(size) if old[-1 - at] != new[-1 - at]), size)
+
+
+def _held(old: list[bytes], new: list[bytes]) -> list[tuple[int, int]]:
+    """The lines that both have once, by their places: the longest such list in which both ascend."""
+    ours, theirs = Counter(old), Counter(new)
+    where = {line: place for place, line in enumerate(new) if theirs[line] == 1 == ours[line]}
+    pairs = [(place, where[line]) for place, line in enumerate(old) if line in where]
+    # Longest increasing subsequence, by the least last place for each length (Fredman 1975).
+    ends: list[int] = []
+    chains: list[int] = []
+    before: list[int | None] = []
+    for number, (_, place) in enumerate(pairs):
+        length = bisect_left(ends, place)
+        ends[length : length + 1] = [place]
+        chains[length : length + 1] = [number]
+        before.append(chains[length - 1] if length else None)
+    found: list[tuple[int, int]] = []
+    last = chains[-1] if chains else None
+    while last is not None:
+        found.append(pairs[last])
+        last = before[last]
+    return found[::-1]
+
+
 def _diff(
     old: list[bytes], new: list[bytes], opcodes: list[Opcode], path: str, context: int
 ) -> Iterator[bytes]:
@@ -60,10 +114,17 @@ def _diff(
     matcher: difflib.SequenceMatcher[bytes] = difflib.SequenceMatcher(None, [], [])
     matcher.opcodes = opcodes  # type: ignore[attr-defined]  # typeshed doesn't know it; get_opcodes() returns it
     name = path.lstrip("/").encode("utf-8", "surrogateescape")
-    yield b"--- a/" + name + b"\n"
-    yield b"+++ b/" + name + b"\n"
+    yield b"--- " + _spelled(b"a/" + name) + b"\n"
+    yield b"+++ " + _spelled(b"b/" + name) + b"\n"
     for group in matcher.get_grouped_opcodes(context):
         yield from _hunk(old, new, group)
+
+
+def _spelled(name: bytes) -> bytes:
+    """A name as diff and git write it: patch(1) ends a bare one at white space, and reads C's quotes."""
+    if _QUOTED.search(name) or name.endswith(b" "):
+        return b'"' + _QUOTED.sub(lambda match: b"\\%03o" % match[0][0], name) + b'"'
+    return name + b"\t" if b" " in name else name
 
 
 def _lines(data: bytes) -> list[bytes]:

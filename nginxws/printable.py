@@ -16,7 +16,7 @@ _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202
 
 def clean(text: str) -> str:
     """``text`` with control characters spelled out, so that no terminal acts on them."""
-    return _UNSAFE.sub(_spell, text)
+    return _UNSAFE.sub(lambda match: spell(match[0]), text)
 
 
 def one_line(text: str) -> str:
@@ -30,8 +30,9 @@ def excerpt(text: str, limit: int) -> str:
     return _UNSAFE.sub("\ufffd", text).strip()
 
 
-def _spell(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that isn't UTF-8
+def spell(char: str) -> str:
+    """One character as its code: ``\\x1b``, ``\\u202e``; a byte that isn't UTF-8 as that byte."""
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:
         return f"\\x{code - 0xDC00:02x}"
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

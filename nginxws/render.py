@@ -6,6 +6,7 @@ that the rendered text holds exactly that: no path, host, header or name can add
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 from nginxws import templating
 from nginxws.config.document import unquote
+from nginxws.config.octets import to_bytes, to_text
 from nginxws.errors import ConfigError
 from nginxws.features import CURRENT, Features
 from nginxws.route import Balance, Route, Slashless, format_duration
@@ -21,7 +23,7 @@ from nginxws.templating import TEMPLATES, Block, Head, Templates, word
 
 __all__ = ["CURRENT", "TEMPLATES", "Features", "RenderContext", "Rendered", "render"]
 
-_OURS: Final = (
+OUR_HEADERS: Final = (
     ("Upgrade", "$nginxws_upgrade"),
     ("Connection", "$nginxws_connection"),
     ("Host", "$host"),
@@ -36,6 +38,9 @@ _BALANCE: Final = {
     Balance.IP_HASH: "ip_hash",
     Balance.RANDOM: "random two least_conn",
 }
+# A backslash and what it takes with it, or a line break. One before a break stays itself: it is doubled.
+_LINE_BREAK: Final = re.compile(r"(\\?)([\r\n])|\\.")
+_BREAKS: Final = {"\r": r"\r", "\n": r"\n"}
 
 # What the rendered blocks must hold.
 _PLAIN_BODY: Final = sorted([(b"proxy_pass", 2), (b"proxy_http_version", 2), *[(b"proxy_set_header", 3)] * 2])
@@ -158,7 +163,7 @@ def _headers(route: Route, inherited: Iterable[tuple[str, str]]) -> list[tuple[s
     own = [(name, word(value)) for name, value in route.headers]
     if route.host is not None:
         own.insert(0, ("Host", word(route.host)))
-    merged: dict[str, list[tuple[str, str]]] = {name.lower(): [(name, value)] for name, value in _OURS}
+    merged: dict[str, list[tuple[str, str]]] = {name.lower(): [(name, value)] for name, value in OUR_HEADERS}
     for source in (inherited, own):
         given: dict[str, list[tuple[str, str]]] = {}
         for name, value in source:
@@ -166,15 +171,19 @@ def _headers(route: Route, inherited: Iterable[tuple[str, str]]) -> list[tuple[s
         merged |= {key: lines for key, lines in given.items() if key not in _HANDSHAKE}
     headers: list[tuple[str, str]] = []
     for name, value in (line for lines in merged.values() for line in lines):
-        # Quotes may hold a line break; one directive, one line.
-        value = value.replace("\r", "\\r").replace("\n", "\\n")
+        value = _on_one_line(value)
         twin = headers[-1:] == [(name, value)]
         headers.append((name, f" {value}" if twin else value))  # panels drop one of two equal lines
     return headers
 
 
+def _on_one_line(raw: str) -> str:
+    """A word as written, without line breaks, which quotes may hold: one directive, one line."""
+    return _LINE_BREAK.sub(lambda match: f"{match[1] * 2}{_BREAKS[match[2]]}" if match[2] else match[0], raw)
+
+
 def _plain_name(name: str) -> str:
-    return unquote(name.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape").lower()
+    return to_text(unquote(to_bytes(name))).lower()
 
 
 def _upstream(route: Route, found: Templates) -> tuple[str, str] | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nginxws.config.document import Directive, parse, quote
+from nginxws.config.octets import to_bytes, to_text
 from nginxws.errors import InvalidInput, ParseError, RenderError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ Block = tuple[Head, list[Head]]
 
 def word(value: str) -> str:
     """The value as one NGINX word, quoted where it has to be."""
-    return quote(value.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+    return to_text(quote(to_bytes(value)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +47,7 @@ class Templates:
             raise _render_error(exc, template) from exc
         if name in self.own:
             text = "\n".join(line.rstrip() for line in text.split("\n") if line.strip())
-        _prove(text, template, None if name in self.own else expected)
+        _prove(text, name, template, None if name in self.own else expected)
         return text
 
 
@@ -64,7 +65,7 @@ def load(folder: Path | None) -> Templates:
             f"folder {str(folder)!a} holds no template",
             hint=f"put one of these into it: {', '.join(TEMPLATES)}",
         )
-    environment = Environment(
+    environment = Environment(  # nosec B701  # see autoescape
         loader=FileSystemLoader([path for path in (folder, _packaged()) if path is not None]),
         undefined=StrictUndefined,
         autoescape=False,  # noqa: S701 - this isn't HTML; words are quoted for NGINX, and the result is proved
@@ -109,10 +110,9 @@ def _render_error(exc: Exception, template: Template) -> RenderError:
     )
 
 
-def _prove(text: str, template: Template, expected: list[Block] | None) -> None:
-    data = text.encode("utf-8", "surrogateescape")
+def _prove(text: str, name: str, template: Template, expected: list[Block] | None) -> None:
     try:
-        document = parse(data, template.filename or "template")
+        document = parse(to_bytes(text), name)
     except ParseError as exc:
         raise RenderError(
             f"rendered text isn't NGINX configuration: line {exc.line}: {exc.message}",

@@ -13,6 +13,7 @@ from nginxws.errors import InvalidInput
 
 MAX_PATH = 1024  # characters; NGINX's own request line buffer ends at 8 KiB
 MAX_UNIX_PATH = 107  # bytes; sun_path holds 108 with its final NUL
+MAX_VALUE = 4092  # characters; NGINX takes no word of 4096 bytes, quotes included (NGX_CONF_BUFFER)
 MAX_SECONDS = 365 * 86400
 MAX_COUNT = 1_000_000
 
@@ -195,9 +196,12 @@ def header_name(text: str) -> str:
 
 def header_value(text: str, what: str) -> str:
     """A header value: printable ASCII, and of NGINX's variables only the harmless ones."""
-    if not _HEADER_VALUE.fullmatch(text) or len(text) > 4096:
+    # Each of these takes a backslash more in NGINX's configuration.
+    written = len(text) + text.count("\\") + min(text.count('"'), text.count("'"))
+    if not _HEADER_VALUE.fullmatch(text) or written > MAX_VALUE:
         raise InvalidInput(
-            f"{what} {shown(text)} isn't printable ASCII of at most 4096 characters, no space at its ends",
+            f"{what} {shown(text)} isn't printable ASCII of at most {MAX_VALUE} characters, "
+            "no space at its ends",
             hint="write other characters in an encoding the application knows, such as %XX",
         )
     for match in _VARIABLE.finditer(text):

@@ -1,7 +1,12 @@
-"""Places in a file where a managed block can go, and how lines are written there."""
+"""Places in a file where a managed block can go, and how lines are written there.
+
+Source of the rules: `map` and `upstream` stand in http only (their documentation), a `map` not before a
+`map_hash_*` (ngx_http_map_block); regex locations are tried in their order, so a route goes before them.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,6 +17,9 @@ from nginxws.config.tree import Located
 
 UNIT = b"    "
 """One level of indentation, as templates are written."""
+
+# What may follow a directive on its line when something is to go on the next.
+_REST_OF_LINE = re.compile(rb"[ \t\r]*+(?:#[^\n]*+)?\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +89,15 @@ def insertion_after(document: Document, directive: Directive, blocks: Sequence[M
 
     ``blocks`` are the document's managed blocks: one that took the directive's newline is passed over.
     """
-    data = document.data
-    sample = child_indent(document, directive.parent) if directive.parent is not None else b""
-    anchor = anchor_at(document, directive.start, directive.parent, sample)
-    feed = data.find(b"\n", directive.end)
-    rest = data[directive.end : feed].lstrip(b" \t\r")
-    if feed < 0 or (rest and not rest.startswith(b"#")):
+    parent = directive.parent
+    anchor = anchor_at(document, directive.start, parent, child_indent(document, parent))
+    rest = _REST_OF_LINE.match(document.data, directive.end)
+    if rest is None:
         return replace(anchor, offset=directive.end, inline=True)
-    above = next((block for block in blocks if directive.end <= block.span.start <= feed), None)
+    above = next((block for block in blocks if directive.end <= block.span.start < rest.end()), None)
     if above is not None:
         return replace(anchor, offset=above.span.end, indent=above.indent, inline=False)
-    return replace(anchor, offset=feed + 1, inline=False)
+    return replace(anchor, offset=rest.end(), inline=False)
 
 
 def anchor_at(document: Document, offset: int, parent: Directive | None, sample: bytes) -> Anchor:
@@ -116,10 +122,10 @@ def _anchor_before_brace(document: Document, block: Directive) -> Anchor:
     return replace(anchor, indent=sample or anchor.indent + anchor.unit)
 
 
-def child_indent(document: Document, block: Directive) -> bytes:
-    """Indentation of the first directive inside that is the first on its line; empty when there is none."""
+def child_indent(document: Document, block: Directive | None) -> bytes:
+    """Indentation of a block's (None: the file's) first directive that leads its line; empty if none does."""
     # A few will do: a look back from each of thousands on one line would take forever.
-    for child in block.children[:20]:
+    for child in (document.directives if block is None else block.children)[:20]:
         start = document.data.rfind(b"\n", 0, child.start) + 1
         before = document.data[start : child.start]
         if not before.strip(b" \t"):

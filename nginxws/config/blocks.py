@@ -19,6 +19,7 @@ from operator import attrgetter
 from typing import NoReturn
 
 from nginxws.config.document import Comment, Directive, Document, Span
+from nginxws.config.octets import shown, to_bytes, to_text
 from nginxws.errors import ConfigError
 
 INLINE = b" inline"
@@ -40,7 +41,7 @@ class BlockId:
     @classmethod
     def from_marker(cls, text: bytes) -> BlockId:
         """From the two words of a marker."""
-        kind, _, name = text.decode("utf-8", "surrogateescape").partition(" ")
+        kind, _, name = to_text(text).partition(" ")
         return cls(kind, name)
 
     def __str__(self) -> str:
@@ -69,6 +70,7 @@ class ManagedBlock:
 
     @property
     def file(self) -> str:
+        """The name of the file that the block is in."""
         return self.document.name
 
     @property
@@ -83,6 +85,7 @@ class ManagedBlock:
 
     @property
     def server(self) -> Directive | None:
+        """The enclosing ``server``, however deep the block stands in it; None outside any."""
         directive = self.parent
         while directive is not None and directive.name != b"server":
             directive = directive.parent
@@ -108,9 +111,7 @@ def digest(body: bytes) -> str:
 
 def body_lines(body: str) -> list[bytes]:
     """The lines of a block's text as they get written: no blank ones (the platform's scripts drop those)."""
-    return [
-        line.rstrip(b"\r") for line in body.encode("utf-8", "surrogateescape").split(b"\n") if line.strip()
-    ]
+    return [line.rstrip(b"\r") for line in to_bytes(body).split(b"\n") if line.strip()]
 
 
 def find_blocks(document: Document) -> list[ManagedBlock]:
@@ -157,7 +158,7 @@ class _Finder:
             self.fail(index, "this managed block has no beginning", "its begin line is missing")
         began, begin, begin_parent = self.opened
         if begin["begun"] != marker["ended"]:
-            name = begin["begun"].decode("utf-8", "backslashreplace")
+            name = shown(begin["begun"])
             line = self.document.comments[began].line
             self.fail(
                 index, f"this ends another block than the one of line {line} ({name})", "a line is missing"
@@ -183,7 +184,7 @@ class _Finder:
         self.blocks.append(
             ManagedBlock(
                 id=BlockId.from_marker(begin["begun"]),
-                digest=begin["digest"].decode("ascii"),
+                digest=to_text(begin["digest"]),
                 span=Span(begin_line - newline, min(end.end + 1, len(document.data))),
                 inner=Span(comment.end + 1, end_line),
                 document=document,
@@ -232,7 +233,7 @@ class _Finder:
 
     def fail(self, index: int, message: str, hint: str) -> NoReturn:
         comment = self.document.comments[index]
-        text = comment.text.decode("utf-8", "backslashreplace").strip()
+        text = shown(comment.text).strip()
         raise ConfigError(
             f"{message}: {text}",
             hint=f"{hint}: restore the lines between begin and end as nginxws wrote them, or delete them all",

@@ -1,4 +1,4 @@
-"""The patterns of `include`, as glob(3) with no flags reads them."""
+"""The patterns of `include`, as glob(3) with no flags reads them (ngx_open_glob calls it so); see glob(7)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 
 _TOKEN = re.compile(r"\\(.)|\[([!^]?+)(\]?+(?:\[:[a-z]+:\]|\\.|[^]/\\])*+)\]|.", re.DOTALL)
 _MEMBER = re.compile(r"\[:([a-z]+):\]|\\?(.)(?:-\\?(.))?", re.DOTALL)
+_NOTHING = "(?!)"
 _CLASSES = {
     "alnum": "a-zA-Z0-9",
     "alpha": "a-zA-Z",
@@ -53,5 +54,5 @@ def _bracket(members: str, negated: bool) -> str:
         elif first <= last:
             found += f"{re.escape(first)}-{re.escape(last)}"
     if not found:
-        return "[^/]" if negated else "(?!)"
+        return "[^/]" if negated else _NOTHING
     return f"(?!/)[{'^' if negated else ''}{found}]"

@@ -50,7 +50,7 @@ _SAFE_BARE = re.compile(rb"""(?:[^\x00-\x20\x7f;{}"'#\\]|\\[^\x00-\x20\x7f;{}"'#
 _MUST_DOUBLE = re.compile(rb"""\\(?=["'\\trn]|\Z)""")
 
 _LUA = re.compile(
-    rb"""[{}]|--\[=*+\[|--[^\n]*+|\[=*+\[|"[^"\\]*+(?:\\[\s\S][^"\\]*+)*+"|'[^'\\]*+(?:\\[\s\S][^'\\]*+)*+'|["']"""
+    rb"""[{}]|(?:--)?\[(?P<level>=*+)\[|--[^\n]*+|"[^"\\]*+(?:\\[\s\S][^"\\]*+)*+"|'[^'\\]*+(?:\\[\s\S][^'\\]*+)*+'|["']"""
 )
 
 
@@ -79,16 +79,16 @@ def skip(pattern: re.Pattern[bytes], data: bytes, position: int) -> int:
 
 def explain(data: bytes, position: int) -> tuple[str, int, str]:
     """Say why no word can be read at ``position``: (what is wrong, its offset, what to do)."""
-    byte = data[position : position + 1].decode("latin-1")
+    byte = chr(data[position])
     if byte == "}":
         return 'unexpected "}"', position, 'the directive before it has no ";"'
     if byte == "\\":
         return "the file ends with a backslash", position, "take it out"
-    if byte in "\"'":
+    if byte in ('"', "'"):
         quoted = _QUOTED_WORD.match(data, position)
         if quoted is None:
             return f"this {byte} is never closed", position, "add the closing quote"
-        after = ascii(data[quoted.end() : quoted.end() + 1].decode("latin-1"))
+        after = ascii(chr(data[quoted.end()]))
         hint = "put a space after the quote, or the whole word into quotes"
         return f"unexpected {after} directly after a closing quote", quoted.end(), hint
     return f'unexpected "{byte}"', position, "a directive needs a name in front of it"
@@ -140,10 +140,10 @@ def lua_block_end(data: bytes, start: int) -> int | None:
             depth -= 1
         elif token in (b'"', b"'"):
             return None
-        elif token.endswith(b"[") and token.lstrip(b"-").strip(b"=[") == b"":
-            level = token.count(b"=")
-            close = data.find(b"]" + b"=" * level + b"]", position)
-            if close < 0:
+        elif match["level"] is not None:
+            bracket = b"]" + match["level"] + b"]"
+            close = data.find(bracket, position)
+            if close == -1:
                 return None
-            position = close + level + 2
+            position = close + len(bracket)
     return None

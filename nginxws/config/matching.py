@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from nginxws.config.document import Directive
 from nginxws.config.names import parsing
+from nginxws.config.octets import shown, to_bytes, to_text
 from nginxws.config.pcre import compile_pcre
 from nginxws.config.uri import normalise
 
@@ -39,12 +40,13 @@ class LocationKey:
 
     @property
     def is_regex(self) -> bool:
+        """Whether nginx tries it in its order, after the prefixes (``~`` and ``~*``)."""
         return self.modifier in ("~", "~*")
 
     @property
     def raw(self) -> bytes:
         """The path as bytes."""
-        return self.path.encode("utf-8", "surrogateescape")
+        return to_bytes(self.path)
 
     def matches(self, uri: bytes) -> bool:
         """Whether this regex matches; False for one that `re` can't express."""
@@ -68,7 +70,7 @@ def location_key(directive: Directive) -> LocationKey:
         modifier, path = glued[1], glued[2]
         if word.startswith(b"@"):
             modifier, path = b"@", word[1:]
-    return LocationKey(modifier.decode("ascii"), path.decode("utf-8", "surrogateescape"))
+    return LocationKey(to_text(modifier), to_text(path))
 
 
 def find_same(server: ServerBlock, modifier: str, path: str) -> Located | None:
@@ -249,7 +251,7 @@ class _Search:
         self.choose(located, f"it is the longest matching prefix, and {why}")
         for shorter, other in level.prefixes(self.uri):
             if other is not located:
-                reason = f"{key} is longer than {shorter.decode('utf-8', 'replace')}"
+                reason = f"{key} is longer than {shown(shorter)}"
                 self.passed.append(PassedOver(other, reason))
         return key
 

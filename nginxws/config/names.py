@@ -8,10 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from nginxws.config.octets import to_bytes
 from nginxws.config.pcre import compile_pcre
 
 if TYPE_CHECKING:
     from nginxws.config.servers import ServerBlock
+
+
+# What a server_name is, from the weakest: `~x`, `x.*`, `*.x` or `.x`, `x`.
+_REGEX, _HEAD, _TAIL, _EXACT = range(4)
 
 
 def resolve(servers: Sequence[ServerBlock], host: str, port: int | None) -> list[ServerBlock]:
@@ -40,7 +45,7 @@ def answering(servers: Sequence[ServerBlock], host: str, port: int) -> list[Serv
 def by_name(group: Sequence[ServerBlock], host: str) -> ServerBlock | None:
     """Nginx's choice on one address: exact name, longest ``*.x``, longest ``x.*``, first regex."""
     wanted = host.lower().removesuffix(".")
-    best: tuple[int, int] | None = None
+    best: tuple[int, ...] | None = None
     chosen: ServerBlock | None = None
     for server in group:
         for name in server.names or ("",):
@@ -50,21 +55,22 @@ def by_name(group: Sequence[ServerBlock], host: str) -> ServerBlock | None:
     return chosen
 
 
-def _rank(name: str, host: str) -> tuple[int, int] | None:
-    """How well a ``server_name`` fits: (kind, length of what is fixed), higher is better, or None."""
+def _rank(name: str, host: str) -> tuple[int, ...] | None:
+    """How well a ``server_name`` fits: its kind, and for a pattern its length; higher is better; or None."""
     if name.startswith("~"):
-        pattern = name[1:].encode("utf-8", "surrogateescape")
+        pattern = to_bytes(name[1:])
         # nginx compiles a name with capital letters caseless; the host is lower case already.
         regex = compile_pcre(pattern, caseless=name != name.lower())
-        hit = regex is not None and regex.search(host.encode("utf-8", "surrogateescape"))
-        return (1, 0) if hit else None
+        hit = regex is not None and regex.search(to_bytes(host))
+        return (_REGEX,) if hit else None
     name = name.lower()
     if name == host or (name.startswith(".") and name[1:] == host):
-        return (4, 0)
-    if name.startswith(("*.", ".")) and host.endswith(name.lstrip("*")):
-        return (3, len(name.lstrip("*")))
+        return (_EXACT,)
+    tail = name.removeprefix("*")
+    if tail.startswith(".") and host.endswith(tail):
+        return _TAIL, len(tail)
     if name.endswith(".*") and host.startswith(name[:-1]) and len(host) > len(name) - 1:
-        return (2, len(name))
+        return _HEAD, len(name)
     return None
 
 

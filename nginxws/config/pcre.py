@@ -1,6 +1,7 @@
 """PCRE patterns of a configuration as Python's `re`, on bytes, as NGINX matches them (no UTF mode).
 
-An approximation that knows its limits: what `re` can't express isn't guessed, it is None.
+An approximation that knows its limits: what `re` can't express isn't guessed, it is None. Source of the
+rules: pcrepattern(3), and ngx_http_regex_compile, which asks for no options but case.
 """
 
 from __future__ import annotations
@@ -30,22 +31,35 @@ _ENDS = {b"z": rb"\Z", b"Z": rb"(?=\n?\Z)", b"h": rb"[ \t]"}
 _FOREIGN = re.compile(rb"\\[QEGKRXpPNCgk]|\(\?[|RC&0-9+]|\(\*|\[:\^")
 
 
-_TOKEN = re.compile(rb"\\.|\[\^?\]?(?:\\.|[^]\\])*+\]|[()*+]|\{\d+,\d*\}|.", re.DOTALL)
+_TOKEN = re.compile(rb"\\.|\[\^?\]?(?:\\.|[^]\\])*+\]|[()*+|?]|\{\d+(?:,\d*)?\}|.", re.DOTALL)
+_REPEATS = 10  # without an end, in one pattern: more of them, one after the other, take as long
 
 
 def _explosive(pattern: bytes) -> bool:
-    """A repeat inside a repeated group: PCRE gives up at its match limit, `re` goes on for hours."""
-    holds = [False]  # for each open group: whether there is a repeat in it
+    """A choice inside a repeated group: PCRE gives up at its match limit, `re` goes on for hours.
+
+    A repeat of any length is a choice, and so is an alternative, and what may be missing.
+    """
+    holds = [False]  # for each open group: whether there is a choice in it
     closed = False  # the group that has just ended held one
+    before, repeats = b"", 0
     for token in _TOKEN.findall(pattern):
-        repeat = token in (b"*", b"+") or (token[:1] == b"{" and len(token) > 1)
+        repeat = token in (b"*", b"+") or (token[:1] == b"{" and token != b"{")
         if repeat and closed:
             return True
         closed = token == b")" and len(holds) > 1 and holds.pop()
-        holds[-1] |= repeat or closed
+        holds[-1] |= closed or _is_choice(token, before)
+        repeats += repeat
         if token == b"(":
             holds.append(False)
-    return False
+        before = token
+    return repeats > _REPEATS
+
+
+def _is_choice(token: bytes, before: bytes) -> bool:
+    if token == b"?":
+        return before != b"("  # there it begins what kind of a group it is
+    return token in (b"*", b"+", b"|") or (token[:1] == b"{" and b"," in token)
 
 
 @lru_cache(maxsize=4096)

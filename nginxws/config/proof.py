@@ -6,18 +6,10 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from nginxws.config.blocks import ManagedBlock, find_blocks
-from nginxws.config.document import Document, Span, parse
-from nginxws.errors import ConfigError, ParseError, SpliceError
+from nginxws.config.document import Document, Span
+from nginxws.errors import ConfigError, SpliceError
 
 _BUG = "nothing was changed; please report this as a bug, with the file if you can"
-
-
-def strip(document: Document, taken: Sequence[Span] = ()) -> bytes:
-    """The document's bytes without its managed blocks, and without the ``taken`` spans.
-
-    Raises ConfigError when the document's markers don't pair up.
-    """
-    return cut(document.data, [*(block.span for block in find_blocks(document)), *taken])
 
 
 def cut(data: bytes, spans: Sequence[Span]) -> bytes:
@@ -61,13 +53,3 @@ def verify(
         )
         raise SpliceError(message, hint=_BUG, file=before.name)
     return found
-
-
-def verify_bytes(before: bytes, after: bytes, name: str, *, taken: Sequence[Span] = ()) -> None:
-    """``verify`` for bytes; a result that can't be parsed is a SpliceError as well."""
-    try:
-        result = parse(after, name)
-    except ParseError as error:
-        message = f"the change would break the file: {error.message}"
-        raise SpliceError(message, hint=_BUG, file=name, line=error.line) from error
-    verify(parse(before, name), result, taken=taken)

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from nginxws.config.names import resolve
+from nginxws.config.octets import to_text
 from nginxws.config.serving import judge
 from nginxws.errors import ServerChoiceError
 
@@ -25,6 +26,7 @@ _LISTED = 20
 
 _NOWHERE = "add a server block with a location, or give the file that has one"
 
+_NAME_PORT = re.compile(r"(.*):([0-9]{1,5})", re.DOTALL)
 _ADDRESS = re.compile(r"(\[[^\]]*\]|[^:]*)(?::(\d+)(?:-(\d+))?)?")
 
 
@@ -54,7 +56,7 @@ def parse_listen(words: tuple[bytes, ...]) -> list[Listen]:
     """The sockets a ``listen`` directive's arguments name: several for a range, none if malformed."""
     if not words:
         return []
-    raw, *options = (word.decode("utf-8", "surrogateescape") for word in words)
+    raw, *options = map(to_text, words)
     flags = {
         "ssl": "ssl" in options,
         "default_server": "default_server" in options or "default" in options,
@@ -101,6 +103,7 @@ class ServerBlock:
 
     @property
     def line(self) -> int:
+        """Line of the ``server`` directive, counting from 1."""
         return self.directive.line
 
     @property
@@ -139,7 +142,7 @@ def read_server(tree: ConfigTree, located: Located) -> ServerBlock:
         if one.directive.name == b"listen":
             listens.extend(parse_listen(one.directive.args))
         elif one.directive.name == b"server_name":
-            names.extend(word.decode("utf-8", "surrogateescape") for word in one.directive.args)
+            names.extend(map(to_text, one.directive.args))
     if not listens:
         listens.append(Listen("*:80"))
     # Once for the whole server: `ssl on` (before 1.25.1), `http2 on`.
@@ -234,16 +237,16 @@ def _best(found: Sequence[ServerBlock]) -> list[ServerBlock]:
 
 def _named(servers: Sequence[ServerBlock], wanted: str) -> list[ServerBlock]:
     """All servers that a --server argument may mean, the closest reading first."""
-    head, colon, tail = wanted.rpartition(":")
-    has_port = bool(colon) and tail.isascii() and tail.isdigit()
-    port = int(tail[:6]) if has_port else None
+    with_port = _NAME_PORT.fullmatch(wanted)
+    name, port = (with_port[1], int(with_port[2])) if with_port else (wanted, None)
     readings = [[one for one in servers if one.where == wanted], _called(servers, wanted)]
-    if has_port:
+    if port is not None:
         on_port = [one for one in servers if port in one.ports]
-        readings.append(_called(on_port, head) if head else on_port)
+        readings.append(_called(on_port, name) if name else on_port)
     readings.append([one for one in servers if any(wanted == listen.address for listen in one.listens)])
-    readings.append(resolve(servers, head if has_port else wanted, port))
-    return next((reading for reading in readings if reading), [])
+    readings.append(resolve(servers, name, port))
+    found = [reading for reading in readings if reading]
+    return found[0] if found else []
 
 
 def _called(servers: Sequence[ServerBlock], name: str) -> list[ServerBlock]:

@@ -3,16 +3,21 @@
 nginxws must not put a route where no request ever arrives: in the port-80 half of an https site, in a
 catch-all that says 444. Two grades: *unreachable* (no request gets as far as any location) and merely
 *not serving* (its locations only redirect).
+
+Source of the rules: `return`, `rewrite`, `if` and `break` of ngx_http_rewrite_module's documentation. At the
+level of the server they run, in their order, before a location is chosen.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nginxws.config.document import Directive
 from nginxws.config.matching import LocationKey, location_key
+from nginxws.config.octets import shown
 from nginxws.config.pcre import matches_everything
 
 if TYPE_CHECKING:
@@ -26,6 +31,7 @@ _TRUE_ON_PLAIN = (
     [b"$https", b"!=", b"on"],
     [b"$https", b"="],
 )
+_PARENTHESES = re.compile(rb"^\(|\)$")
 _STATUS = frozenset({b"stub_status", b"check_status"})
 _CONTENT = frozenset({b"root", b"index", b"try_files", b"autoindex"})
 
@@ -89,8 +95,7 @@ def _answered_before_locations(directives: Sequence[Located], plain_only: bool) 
 
 def _holds_on_plain(condition: Directive) -> bool:
     """Whether an ``if`` is true for every request that came without TLS."""
-    words = b" ".join(condition.args).strip(b"() ").split()
-    return words in _TRUE_ON_PLAIN
+    return _PARENTHESES.sub(b"", b" ".join(condition.args)).split() in _TRUE_ON_PLAIN
 
 
 def _answers(directive: Directive) -> bool:
@@ -138,7 +143,7 @@ def _is_root(key: LocationKey) -> bool:
 
 def _is_success(answer: Directive) -> bool:
     """``return 200 ...``: it answers by itself, and still it is a service."""
-    return answer.name == b"return" and answer.args[:1] != () and answer.args[0].startswith(b"2")
+    return answer.name == b"return" and any(word.startswith(b"2") for word in answer.args[:1])
 
 
 def _is_beside(key: LocationKey, content: list[Located]) -> bool:
@@ -152,5 +157,5 @@ def _show(located: Located) -> str:
     """The directive as its author wrote it, shortened, for a message."""
     head = located.directive.head
     words = located.file.document.data[head.start : head.end].split()
-    text = b" ".join(words).decode("utf-8", "backslashreplace")
+    text = shown(b" ".join(words))
     return f"`{text if len(text) <= 60 else text[:59] + '…'}`"

@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable, Iterator
 
 from nginxws.config.blocks import BlockId, ManagedBlock, find_blocks
 from nginxws.config.document import Document, Span
+from nginxws.config.octets import to_text
 from nginxws.config.tree import ConfigTree, Located
 
 PREFIX = b"nginxws_"
@@ -102,7 +103,7 @@ def needs(inside: Iterable[Located]) -> Iterator[BlockId]:
         if directive.name == b"proxy_pass" and directive.args:
             target = _NAME.match(directive.args[0].partition(b"://")[2])
             if target is not None:
-                yield BlockId("upstream", target[0].decode("ascii"))
+                yield BlockId("upstream", to_text(target[0]))
         elif any(b"$" + name in word for word in directive.words for name in MAP_NAMES):
             yield MAPS
 
@@ -124,7 +125,6 @@ def unmet(
 def _defines_ours(located: Located) -> bool:
     directive = located.directive
     if directive.name == b"upstream":
-        return directive.args[:1] != () and directive.args[0].startswith(PREFIX)
-    if directive.name in (b"map", b"geo", b"split_clients") and directive.args:
-        return directive.args[-1].startswith(b"$" + PREFIX)
-    return False
+        return any(word.startswith(PREFIX) for word in directive.args[:1])
+    defines = directive.name in (b"map", b"geo", b"split_clients")
+    return defines and any(word.startswith(b"$" + PREFIX) for word in directive.args[-1:])

@@ -1,7 +1,7 @@
 """Managed blocks in and out of a file, with not one foreign byte changed.
 
 A ``Splicer`` takes all changes of one file and turns them into edits: byte ranges and what goes there.
-Everything outside the edits is copied, never rebuilt. ``verify`` proves it on the result.
+Everything outside the edits is copied, never rebuilt; ``proof.verify`` shows it on the result.
 
 Blocks that touch each other form a *run*. Where a run was put into the middle of a line, the newline before
 it is ours; its first block says so (``inline``) and takes the newline along when the last one goes.
@@ -9,49 +9,18 @@ it is ours; its first block says so (``inline``) and takes the newline along whe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
-from nginxws.config.anchors import (
-    UNIT,
-    Anchor,
-    anchor_at,
-    child_indent,
-    http_insertion_point,
-    insertion_point,
-)
-from nginxws.config.blocks import (
-    INLINE,
-    BlockId,
-    ManagedBlock,
-    body_lines,
-    digest,
-    find_blocks,
-)
+from nginxws.config.anchors import UNIT, Anchor, anchor_at, child_indent
+from nginxws.config.blocks import INLINE, BlockId, ManagedBlock, body_lines, digest, find_blocks
 from nginxws.config.document import Directive, Document, Span, parse
-from nginxws.config.proof import strip, verify, verify_bytes
+from nginxws.config.octets import to_bytes
 from nginxws.errors import RenderError, SpliceError
 
-__all__ = [
-    "Anchor",
-    "BlockId",
-    "Edit",
-    "ManagedBlock",
-    "Splicer",
-    "apply_edits",
-    "digest",
-    "find_blocks",
-    "http_insertion_point",
-    "insert_block",
-    "insertion_point",
-    "remove_block",
-    "replace_block",
-    "replace_directive",
-    "strip",
-    "verify",
-    "verify_bytes",
-]
+_BLANK_REST = re.compile(rb"[ \t\r]*+(?:\n|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +43,8 @@ class _Text:
     newline: bytes
 
     def render(self, inline: bool, final_newline: bool) -> bytes:
-        name = str(self.id).encode("utf-8", "surrogateescape")
-        stamp = digest(b"\n".join(self.lines)).encode("ascii")
+        name = to_bytes(str(self.id))
+        stamp = to_bytes(digest(b"\n".join(self.lines)))
         begin = b"# nginxws: begin " + name + b" " + stamp + (INLINE if inline else b"")
         lines = [begin, *map(self.reindent, self.lines), b"# nginxws: end " + name]
         text = self.newline.join(self.indent + line for line in lines)
@@ -168,12 +137,11 @@ class Splicer:
 
         A newline that belongs to an inline block after it stays with that block.
         """
-        data = self.document.data
-        line_end = data.find(b"\n", offset) + 1 or len(data)
-        if data[offset:line_end].strip(b" \t\r\n"):
+        blank = _BLANK_REST.match(self.document.data, offset)
+        if blank is None:
             return offset, False
-        starts = (block.span.start for block in self.blocks)
-        return next((start for start in starts if offset <= start < line_end), line_end), True
+        later = (block.span.start for block in self.blocks if block.span.start >= offset)
+        return min([blank.end(), *later]), True
 
     def edits(self) -> list[Edit]:
         """The changes as edits, in the order of the file, none touching another."""
@@ -237,32 +205,3 @@ def apply_edits(data: bytes, edits: Iterable[Edit]) -> bytes:
         position = edit.end
     parts.append(data[position:])
     return b"".join(parts)
-
-
-def insert_block(document: Document, anchor: Anchor, block_id: BlockId, body: str) -> Edit:
-    """One new block; for several use a Splicer."""
-    splicer = Splicer(document)
-    splicer.insert(anchor, block_id, body)
-    return splicer.edits()[0]
-
-
-def replace_block(document: Document, block: ManagedBlock, body: str) -> Edit | None:
-    """Another body for one block; None when it holds this one already: spliced twice is spliced once."""
-    splicer = Splicer(document)
-    return splicer.edits()[0] if splicer.replace(block, body) else None
-
-
-def remove_block(document: Document, block: ManagedBlock) -> Edit:
-    """One block taken out."""
-    splicer = Splicer(document)
-    splicer.remove(block)
-    return splicer.edits()[0]
-
-
-def replace_directive(
-    document: Document, directive: Directive, block_id: BlockId, body: str
-) -> tuple[Edit, Span]:
-    """A block in the place of a hand-written directive: the edit, and the foreign bytes it takes out."""
-    splicer = Splicer(document)
-    splicer.adopt(directive, block_id, body)
-    return splicer.edits()[0], splicer.taken[0]

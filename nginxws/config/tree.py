@@ -7,66 +7,24 @@ Source of the rules: nginx's ngx_conf_include and ngx_open_glob (core/ngx_conf_f
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
+from nginxws.config.bounds import MAX_INCLUDE_DEPTH, Budget, check_expanded
 from nginxws.config.document import Directive, Document, parse
-from nginxws.config.globbing import glob_regex
+from nginxws.config.octets import to_text
+from nginxws.config.readers import MappingReader, Reader, RecordingReader
 from nginxws.config.servers import ServerBlock, read_server
 from nginxws.errors import ConfigError, ParseError
 
-MAX_INCLUDE_DEPTH = 100
-"""Files inside files beyond this are reported as a problem: nginx would run out of file descriptors."""
+__all__ = [
+    "MAX_INCLUDE_DEPTH", "ConfigFile", "ConfigTree", "Located", "MappingReader", "Reader", "RecordingReader",
+    "detect_context", "load",
+]  # fmt: skip
 
 _MAIN_ONLY = frozenset({b"http", b"events", b"stream", b"mail", b"user", b"pid", b"worker_processes"})
 _HTTP_BLOCKS = frozenset({b"server", b"upstream", b"map", b"geo", b"split_clients", b"types", b"match"})
 _SERVER_ONLY = frozenset({b"location", b"listen", b"server_name"})
-
-
-class Reader(Protocol):
-    """Where the tree gets its bytes from; paths are those nginx would open."""
-
-    def read(self, path: str) -> bytes | None:
-        """The file's bytes, or None when there is no such (readable, plain) file."""
-
-    def glob(self, pattern: str) -> list[str]:
-        """The paths that glob(3) finds, sorted bytewise; none is fine."""
-
-
-class MappingReader:
-    """A Reader over a mapping of paths to bytes, with glob(3)'s rules for patterns."""
-
-    def __init__(self, files: Mapping[str, bytes]) -> None:
-        self._files = files
-        self._paths = {posixpath.normpath(path): path for path in files}
-
-    def read(self, path: str) -> bytes | None:
-        data = self._files.get(path)
-        if data is None and (known := self._paths.get(posixpath.normpath(path))) is not None:
-            data = self._files[known]
-        return data
-
-    def glob(self, pattern: str) -> list[str]:
-        regex = glob_regex(posixpath.normpath(pattern))
-        found = [path for plain, path in self._paths.items() if regex.fullmatch(plain)]
-        return sorted(found, key=lambda path: path.encode("utf-8", "surrogateescape"))
-
-
-class RecordingReader(MappingReader):
-    """A MappingReader that remembers which paths and patterns it was asked for."""
-
-    def __init__(self, files: Mapping[str, bytes]) -> None:
-        super().__init__(files)
-        self.wanted: set[str] = set()
-
-    def read(self, path: str) -> bytes | None:
-        self.wanted.add(path)
-        return super().read(path)
-
-    def glob(self, pattern: str) -> list[str]:
-        self.wanted.add(pattern)
-        return super().glob(pattern)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,6 +70,7 @@ class ConfigTree:
 
     @property
     def main_file(self) -> ConfigFile:
+        """The file that all the others are included from."""
         return self.files[self.main]
 
     def included(self, include: Directive) -> list[ConfigFile]:
@@ -158,14 +117,17 @@ def load(main: str, reader: Reader, *, context: tuple[str, ...] | None = None) -
 
     Relative includes resolve against the main file's directory, as nginx's conf prefix does, whichever file
     they stand in. ``context`` says what the main file is a fragment of; None finds out by its directives.
-    Raises ParseError when the main file isn't configuration, ConfigError when there is none.
+    Raises ParseError when the main file isn't configuration, ConfigError when there is none, or more than
+    ``bounds.py`` allows.
     """
     data = reader.read(main)
     if data is None:
         raise ConfigError("there is no such file", file=main, hint="check the path of the configuration file")
+    budget = Budget()
+    budget.read(data, main)
     document = parse(data, main)
     tree = ConfigTree(main, detect_context(document) if context is None else context)
-    _Loader(tree, reader).run(document)
+    _Loader(tree, reader, budget).run(document)
     return tree
 
 
@@ -191,8 +153,9 @@ def _in_stream(document: Document) -> bool:
 class _Loader:
     """Reads each file once, and visits it once for every context that includes it."""
 
-    def __init__(self, tree: ConfigTree, reader: Reader) -> None:
+    def __init__(self, tree: ConfigTree, reader: Reader, budget: Budget) -> None:
         self.tree = tree
+        self.budget = budget
         self.reader = reader
         self.prefix = posixpath.dirname(tree.main)
         self.contexts: dict[str, set[tuple[str, ...]]] = {}
@@ -201,12 +164,28 @@ class _Loader:
         self.missing: set[str] = set()
         self.broken: set[str] = set()
         self.reported: set[tuple[int, str]] = set()
+        self.found: dict[str, tuple[str, ...]] = {}
+        self.cut: dict[int, set[str]] = {}
 
     def run(self, document: Document) -> None:
         self.documents[self.tree.main] = document
         self.visit(self.tree.main, self.tree.context, ())
+        for include, targets in self.cut.items():
+            kept = (target for target in self.tree._includes[include] if target not in targets)
+            self.tree._includes[include] = tuple(kept)
+        self.check_expanded()
         for path, contexts in self.contexts.items():
             self.tree.files[path] = ConfigFile(path, self.documents[path], frozenset(contexts))
+
+    def check_expanded(self) -> None:
+        """Includes that multiply, without loops by now, are refused before anybody walks them."""
+        known = self.tree._includes
+        names = {
+            path: [name for one in includes for name in known.get(id(one), ()) if name in self.contexts]
+            for path, includes in self.includes.items()
+        }
+        sizes = {path: sum(1 for _ in self.documents[path].walk()) for path in self.contexts}
+        check_expanded(self.tree.main, sizes, lambda path: names[path])
 
     def visit(self, path: str, context: tuple[str, ...], stack: tuple[str, ...]) -> None:
         document = self.documents[path]
@@ -218,6 +197,7 @@ class _Loader:
             self.includes[path] = [d for d in document.walk() if d.name == b"include" and d.body is None]
         for include in self.includes[path]:
             inner = context + _ancestors(include)
+            self.budget.enter(inner, path, include.line)
             for target in self.targets(path, include):
                 if self.enter(path, include, target, (*stack, path)):
                     self.visit(target, inner, (*stack, path))
@@ -230,9 +210,9 @@ class _Loader:
         words = include.args
         found: tuple[str, ...] = ()
         if len(words) == 1:
-            pattern = posixpath.join(self.prefix, words[0].decode("utf-8", "surrogateescape"))
+            pattern = posixpath.join(self.prefix, to_text(words[0]))
             is_glob = any(character in pattern for character in "*?[")
-            found = tuple(self.reader.glob(pattern)) if is_glob else (pattern,)
+            found = self.glob(pattern, path) if is_glob else (pattern,)
         else:
             self.report(
                 path, include, "", "include takes one file name", "correct this line: nginx refuses it"
@@ -240,15 +220,26 @@ class _Loader:
         self.tree._includes[id(include)] = found
         return found
 
+    def glob(self, pattern: str, path: str) -> tuple[str, ...]:
+        """What a pattern finds, once for all includes that have it."""
+        if pattern not in self.found:
+            self.found[pattern] = tuple(self.reader.glob(pattern))
+            self.budget.step(self.reader.cost(pattern), path)
+        self.budget.step(len(self.found[pattern]), path)
+        return self.found[pattern]
+
     def enter(self, path: str, include: Directive, target: str, stack: tuple[str, ...]) -> bool:
         """Whether the target can be walked; if not, the problem is noted and the tree does without it."""
+        self.budget.step(1, path)
         if target in stack:
             message = f"the include of {target} never ends: that file is being read already"
             self.report(path, include, target, message, "take this include out")
+            self.cut.setdefault(id(include), set()).add(target)
             return False
         if len(stack) >= MAX_INCLUDE_DEPTH:
             message = f"includes are nested more than {MAX_INCLUDE_DEPTH} deep"
             self.report(path, include, target, message, "look for files that include each other")
+            self.cut.setdefault(id(include), set()).add(target)
             return False
         if target not in self.documents and target not in self.broken:
             self.read(target)
@@ -262,6 +253,7 @@ class _Loader:
         if data is None:
             self.missing.add(target)
             return
+        self.budget.read(data, target)
         try:
             self.documents[target] = parse(data, target)
         except ParseError as error:
@@ -271,6 +263,7 @@ class _Loader:
     def report(self, path: str, include: Directive, target: str, message: str, hint: str) -> None:
         if (id(include), target) not in self.reported:
             self.reported.add((id(include), target))
+            self.budget.problem(path, include.line)
             self.tree.problems.append(ConfigError(message, hint=hint, file=path, line=include.line))
 
 
@@ -278,6 +271,6 @@ def _ancestors(directive: Directive) -> tuple[str, ...]:
     names: list[str] = []
     parent = directive.parent
     while parent is not None:
-        names.append(parent.name.decode("utf-8", "surrogateescape"))
+        names.append(to_text(parent.name))
         parent = parent.parent
     return tuple(reversed(names))

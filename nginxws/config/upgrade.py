@@ -1,6 +1,7 @@
 """Which locations pass a WebSocket's upgrade on.
 
-Source of the rules: `proxy_set_header` of the nginx documentation (inherited only by a level that has none).
+Source of the rules: `proxy_set_header` of the nginx documentation (inherited only by a level that has none;
+an empty value sends no such header).
 """
 
 from __future__ import annotations

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 
+from nginxws.config.octets import shown, to_bytes
 from nginxws.errors import InvalidInput
 
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
-_ESCAPE = re.compile(rb"%(..?)?", re.DOTALL)
+_QUERY = re.compile(r"[?#].*", re.DOTALL)
+_ESCAPE = re.compile(rb"%(?:([0-9A-Fa-f]{2})|.{0,2})", re.DOTALL)
 
 
 def normalise(uri: str, *, merge_slashes: bool = True) -> bytes:
@@ -21,7 +23,7 @@ def normalise(uri: str, *, merge_slashes: bool = True) -> bytes:
     """
     origin = _ORIGIN.match(uri)
     rest = uri[origin.end() :] if origin else uri
-    path = re.split(r"[?#]", rest, maxsplit=1)[0].encode("utf-8", "surrogateescape")
+    path = to_bytes(_QUERY.sub("", rest))
     if origin and not path:
         path = b"/"
     if not path.startswith(b"/"):
@@ -31,11 +33,9 @@ def normalise(uri: str, *, merge_slashes: bool = True) -> bytes:
 
 
 def _decode(match: re.Match[bytes], uri: str) -> bytes:
-    digits = match[1] or b""
-    if not re.fullmatch(rb"[0-9A-Fa-f]{2}", digits) or digits == b"00":
-        shown = match[0].decode("ascii", "backslashreplace")
-        raise _refused(uri, f'"{shown}" isn\'t a percent escape of a byte')
-    return bytes((int(digits, 16),))
+    if match[1] is None or match[1] == b"00":
+        raise _refused(uri, f'"{shown(match[0])}" isn\'t a percent escape of a byte')
+    return bytes.fromhex(match[1].decode())
 
 
 def _resolve(path: bytes, uri: str, merge_slashes: bool) -> bytes:

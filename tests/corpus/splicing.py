@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from support.splices import verify_bytes
+
 from corpus.tokens import Broken
+from nginxws.config.anchors import http_insertion_point, insertion_point
+from nginxws.config.blocks import BlockId
 from nginxws.config.document import Document, parse
 from nginxws.config.servers import ServerBlock
-from nginxws.config.splice import BlockId, Splicer, http_insertion_point, insertion_point, verify_bytes
+from nginxws.config.splice import Splicer
 from nginxws.config.tree import MappingReader, load
 from nginxws.errors import NginxwsError, SpliceError
 

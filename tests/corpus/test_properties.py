@@ -7,20 +7,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.splices import insert_block, remove_block, verify_bytes
 
 from corpus.agreement import compare
 from corpus.splicing import check_reversible
 from corpus.tokens import check_identical
+from nginxws.config.anchors import insertion_point
+from nginxws.config.blocks import BlockId, find_blocks
 from nginxws.config.document import parse
-from nginxws.config.splice import (
-    BlockId,
-    apply_edits,
-    find_blocks,
-    insert_block,
-    insertion_point,
-    remove_block,
-    verify_bytes,
-)
+from nginxws.config.splice import apply_edits
 from nginxws.config.tree import MappingReader, load
 
 SIMPLE = st.sampled_from(

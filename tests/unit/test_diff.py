@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nginxws.config.splice import Edit, apply_edits
-from nginxws.diff import unified
+from nginxws.diff import edits_between, unified
 
 
 def show(before: bytes, *edits: Edit) -> str:
@@ -159,3 +159,71 @@ def test_an_insertion_is_told_as_difflib_tells_it(lines: list[bytes], at: int, n
     edit = Edit(position, position, b"".join(new))
     before = b"".join(lines)
     assert show(before, edit) == "".join(by_difflib(before, apply_edits(before, [edit])))
+
+
+@pytest.mark.parametrize(
+    ("path", "header"),
+    [
+        ("/etc/x.conf", b"a/etc/x.conf"),
+        ("/etc/my site.conf", b"a/etc/my site.conf\t"),
+        ("/etc/x ", b'"a/etc/x "'),
+        ('/a\tb\n"\\\x7f', b'"a/a\\011b\\012\\042\\134\\177"'),
+        ("/caf\udce9é", b"a/caf\xe9\xc3\xa9"),
+    ],
+)
+def test_names_that_patch_would_cut(path: str, header: bytes) -> None:
+    text = unified(b"a\n", [Edit(0, 1, b"b")], path).encode("utf-8", "surrogateescape")
+    assert text.startswith(
+        b"--- " + header + b"\n+++ " + header.replace(b"a/", b"b/", 1) + b"\n@@ -1 +1 @@\n"
+    )
+
+
+lines_of_any_kind = st.lists(
+    st.sampled_from([b"a\n", b"b\r\n", b"\n", b"c\rd\n", b"\xe9\n", b"x"]), max_size=12
+)
+
+
+@given(old=lines_of_any_kind, new=lines_of_any_kind)
+def test_edits_found_between_two_texts_make_one_of_the_other(old: list[bytes], new: list[bytes]) -> None:
+    before, after = b"".join(old), b"".join(new)
+    edits = edits_between(before, after)
+    assert apply_edits(before, edits) == after
+    assert bool(edits) == (before != after)
+
+
+def test_edits_found_between_two_texts_are_few() -> None:
+    before = b"".join(b"%d\n" % n for n in range(1000))
+    after = before.replace(b"\n100\n", b"\nhundred\n").replace(b"\n900\n", b"\n900\nmore\n")
+    edits = edits_between(before, after)
+    assert [edit.text for edit in edits] == [b"hundred\n", b"more\n"]
+    assert unified(before, edits, "/x").count("@@") == 4
+
+
+@pytest.mark.parametrize("line", [b"s%d\n}\n", b"%d\n", b"}\n# %d\n"])
+def test_long_texts_take_time_in_proportion(line: bytes) -> None:
+    """Also where much recurs, and where all of it moved."""
+    before = b"".join(line % n for n in range(30_000))
+    for after in (
+        b"".join(line % (n + n % 7) for n in range(30_000)),
+        b"".join(b"x" + line % n for n in range(30_000)),
+        b"".join(line % n for n in range(30_000, 0, -1)),
+        b"}\n" * 30_000,
+    ):
+        started = time.monotonic()
+        assert apply_edits(before, edits_between(before, after)) == after
+        assert time.monotonic() - started < 10  # difflib alone takes minutes
+
+
+def test_what_is_alike_is_no_edit_even_where_no_line_is_there_but_once() -> None:
+    before = b"a\nb\n" * 1000
+    assert edits_between(before, before) == []
+    assert edits_between(before, before + b"a\n") == [Edit(4000, 4000, b"a\n")]
+
+
+def test_lines_that_moved_are_told_once() -> None:
+    before = b"".join(b"%d\n" % n for n in range(9))
+    after = before.replace(b"1\n2\n", b"").replace(b"6\n", b"6\n1\n2\n")
+    assert [(edit.text, edit.end - edit.start) for edit in edits_between(before, after)] == [
+        (b"", 4),
+        (b"1\n2\n", 0),
+    ]

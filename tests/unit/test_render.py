@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nginxws.config.document import parse
+from nginxws.config.document import parse, unquote
 from nginxws.errors import ConfigError, ExitCode, InvalidInput, RenderError
 from nginxws.features import Features
 from nginxws.render import CURRENT, RenderContext, Rendered, render
@@ -180,6 +182,37 @@ def test_what_the_node_lacks_is_refused(
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("backends", "options", "dash_v", "asked"),
+    [
+        (ONE, {"preset": "plain"}, "nginx/1.2.0", "proxying WebSockets"),
+        (ONE, {}, "nginx/1.30.0 configure arguments: --without-http_map_module", "the default block"),
+        (["https://a"], {}, "nginx/1.30.0 configure arguments: --with-debug", "TLS to the backend"),
+        (["https://10.0.0.1"], {"tls_name": "a"}, "nginx/1.6.0", "a TLS name"),
+        (
+            ["https://a"],
+            {"tls_ca": "/ca", "tls_name": None},
+            "nginx/1.6.0",
+            "verification of the backend's certificate",
+        ),
+        (ONE, {"slashless": "redirect"}, "nginx/1.12.2", "slashless redirect"),
+        (["a:1", "a:2 max_conns=5"], {}, "nginx/1.10.3", "max_conns"),
+        (["a:1", "b:1"], {"balance": "random"}, "nginx/1.14.0", "random balancing"),
+    ],
+)
+def test_what_is_said_of_what_the_node_lacks(
+    backends: list[str], options: dict[str, str], dash_v: str, asked: str
+) -> None:
+    route = Route.create("/ws/", backends, **options)  # type: ignore[arg-type]  # options are data
+    with pytest.raises(ConfigError) as caught:
+        render(route, RenderContext(features=Features.from_dash_v(dash_v)))
+    assert caught.value.message.startswith(f"this NGINX can't do {asked}: ")
+    plain = asked == "the default block"
+    assert caught.value.hint == (
+        "use --preset plain" if plain else "leave the option out, or use another NGINX"
+    )
+
+
 def test_without_map_module_plain_works() -> None:
     features = Features((1, 30, 0), frozenset({"http_map_module"}))
     assert render(Route.create("/", ONE, preset="plain"), RenderContext(features=features)).maps is None
@@ -202,6 +235,25 @@ def test_own_template_sees_the_route(tmp_path: Path) -> None:
     rendered = render(Route.create("/ws/", ONE, host="a.b"), templates=tmp_path)
     assert rendered.location == "location ^~ /ws/ { set $a a.b; }"
     assert rendered.maps == render(Route.create("/ws/", ONE)).maps
+
+
+@pytest.mark.parametrize(
+    ("backends", "target"),
+    [
+        (ONE, "http://10.0.0.5:8080/ws/"),
+        (["unix:/run/a"], "http://unix:/run/a:/ws/"),
+    ],
+)
+def test_an_alias_sends_the_path_with_its_slash(backends: list[str], target: str) -> None:
+    rendered = render(Route.create("/ws/", backends, slashless="alias"))
+    _, alias = parse(rendered.location.encode(), "rendered").directives
+    assert [one.args for one in alias.children if one.name == b"proxy_pass"] == [(target.encode(),)]
+
+
+def test_own_plain_template_sees_the_route(tmp_path: Path) -> None:
+    (tmp_path / "plain.conf.j2").write_text("location {{ locations[0].match }} { set $a {{ route.path }}; }")
+    rendered = render(Route.create("/ws/", ONE, preset="plain"), templates=tmp_path)
+    assert rendered.location == "location /ws/ { set $a /ws/; }"
 
 
 NASTY = "/aA0.-_~!&()*+,=:@;{}\n\r\t $\"'\\#%?[]^|<>`\0\x7fé\udc80"
@@ -267,6 +319,22 @@ def test_no_input_adds_a_directive(field: str, data: st.DataObject) -> None:
     assert refused is None or (str(refused).isprintable() and refused.code is ExitCode.USAGE)
 
 
+@pytest.mark.parametrize("preset", ["default", "plain"])
+@pytest.mark.parametrize("path", ["/ws/ { } location /x", "/ws/ { allow all; } #"])
+def test_a_path_that_no_whitelist_has_seen_is_quoted(preset: Literal["default", "plain"], path: str) -> None:
+    route = replace(Route.create("/ws/", ONE, preset=preset), path=path)
+    (location,) = parse(render(route).location.encode(), "rendered").directives
+    assert location.args[-1] == path.encode()
+
+
+@pytest.mark.parametrize("preset", ["default", "plain"])
+def test_a_backend_that_no_whitelist_has_seen_is_caught(preset: Literal["default", "plain"]) -> None:
+    route = Route.create("/ws/", ONE, preset=preset)
+    evil = replace(route, backends=(replace(route.backends[0], host="a:1; allow all; #"),))
+    with pytest.raises(RenderError):
+        render(evil)
+
+
 @given(hostile | st.just("a.b"), hostile | st.just("etc/ca.pem"))
 def test_no_tls_option_adds_a_directive(name: str, file: str) -> None:
     try:
@@ -296,3 +364,20 @@ def test_header_value_reads_back_exactly(text: str) -> None:
     except InvalidInput:
         return
     assert headers_of(render(route))["x-a"] == [text]
+
+
+@pytest.mark.parametrize(
+    ("raw", "written"),
+    [
+        ('"a\r\nb"', r'"a\r\nb"'),
+        ('"a\\\nb"', r'"a\\\nb"'),
+        ('"a\\\\\nb"', r'"a\\\nb"'),
+        ("a\\\rb", r"a\\\rb"),
+        ('"a\\tb\\\\"', r'"a\tb\\"'),
+    ],
+)
+def test_a_line_break_in_an_inherited_value_stays_the_same_byte(raw: str, written: str) -> None:
+    """One directive, one line; and a backslash in front of the break isn't lost in it."""
+    text = render(Route.create("/ws/", ["h:1"]), RenderContext((("X-A", raw),))).location
+    assert f"    proxy_set_header X-A {written};" in text.split("\n")
+    assert unquote(written.encode()) == unquote(raw.encode())

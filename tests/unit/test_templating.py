@@ -124,6 +124,83 @@ def test_injection_through_a_word_is_caught(match: str, proxy_pass: str) -> None
         found.fill("plain.conf.j2", bad, [((b"location", 2), body)])
 
 
+def told(error: RenderError | InvalidInput) -> str:
+    return f"{error}\nhint: {error.hint}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint", "detail"),
+    [
+        (
+            "a;\n\n{{ 1 / 0 }}",
+            "3: template failed: division by zero",
+            "the comment at the top of the built-in template lists the variables",
+            None,
+        ),
+        (
+            "{% if %}",
+            "1: template can't be read: Expected an expression, got 'end of statement block'",
+            "mend the template, or remove it to use the built-in one",
+            None,
+        ),
+        (
+            "a;\n\nb { ",
+            " rendered text isn't NGINX configuration: line 2:"
+            ' a "}" is missing: the file ends inside this block',
+            "check the template's quotes, semicolons and braces",
+            "a;\nb {",
+        ),
+        ("# a", " template rendered no directive", "mend the template", None),
+    ],
+)
+def test_what_is_said_of_a_template(
+    tmp_path: Path, text: str, message: str, hint: str, detail: str | None
+) -> None:
+    with pytest.raises(RenderError) as caught:
+        fill(tmp_path, text)
+    assert told(caught.value) == f"{tmp_path}/plain.conf.j2:{message}\nhint: {hint}"
+    assert caught.value.detail == detail
+
+
+def test_what_is_said_of_a_folder_without_templates(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        templating.load(tmp_path)
+    assert told(caught.value) == (
+        f"folder {str(tmp_path)!a} holds no template\n"
+        "hint: put one of these into it: location.conf.j2, plain.conf.j2, upstream.conf.j2, maps.conf.j2"
+    )
+
+
+def test_what_is_said_of_our_own_template() -> None:
+    with pytest.raises(RenderError) as caught:
+        templating.load(None).fill("plain.conf.j2", PLAIN, [])
+    where = Path(__file__).parents[2] / "templates" / "plain.conf.j2"
+    assert told(caught.value) == (
+        f"{where}: rendered text holds other directives than the route asks for\n"
+        "hint: please report this as a bug of nginxws, with the command and its options"
+    )
+    assert str(caught.value.detail).startswith("location /ws/ {\n")
+
+
+def test_a_built_in_template_that_fails_names_its_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "shipped").mkdir()
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "maps.conf.j2").write_text("a;")
+    monkeypatch.setattr(templating, "_packaged", lambda: tmp_path / "shipped")
+    with pytest.raises(RenderError) as caught:
+        templating.load(tmp_path / "own")
+    assert (caught.value.file, caught.value.line) == (f"{tmp_path}/shipped/location.conf.j2", None)
+
+
+def test_templates_are_strict_and_terse(tmp_path: Path) -> None:
+    text = "  {% if true %}\n  a {{ '<&>' }};\n  {% endif %}\nb;"
+    assert fill(tmp_path, text) == "  a <&>;\nb;"
+    with pytest.raises(RenderError, match="undefined"):
+        fill(tmp_path / ".." / tmp_path.name, "{{ unknown }}")
+
+
 @given(
     st.text(st.characters(exclude_categories=["Cs"]))
     | st.binary().map(lambda data: data.decode("utf-8", "surrogateescape"))

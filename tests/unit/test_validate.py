@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nginxws import validate
+from nginxws.config.document import quote
 from nginxws.errors import ExitCode, InvalidInput
 
 HOSTILE = [
@@ -324,3 +325,12 @@ def test_shown_is_printable_and_short(text: str) -> None:
     assert shown.rstrip("…").isascii()
     assert shown.isprintable()
     assert len(shown) <= 81
+
+
+@pytest.mark.parametrize("text", ["a" * 4092, '"' * 4092, "'" * 4092, "\\" * 2046, "\"'" * 1364])
+def test_a_value_is_no_longer_than_nginx_takes(text: str) -> None:
+    """Written with its quotes and backslashes it is a word of less than 4096 bytes."""
+    assert validate.header_value(text, "header X") == text
+    assert len(quote(text.encode())) < 4096
+    with pytest.raises(InvalidInput, match="at most 4092"):
+        validate.header_value(f"{text}\"'\\", "header X")

@@ -74,6 +74,7 @@ def test_the_same_block_in_two_servers() -> None:
         (f"a\n{BEGIN}\nb;\n{END}\n", 2, "inside a directive"),
         (f"server\n{BEGIN}\n{{\n{END}\n}}\n", 2, "inside a directive"),
         (f"a; {BEGIN}\n{END}\n", 1, "isn't one"),
+        (f"X {BEGIN}\n;\n", 1, "isn't one"),
         ("# nginxws: begin route /a/\n", 1, "isn't one"),
         ("# nginxws: begin route /a/ 0123\n", 1, "isn't one"),
         ("# nginxws: begin route 0123456789abcdef\n", 1, "isn't one"),
@@ -157,6 +158,13 @@ def test_holds() -> None:
 
 def test_body_lines_have_no_blank_ones() -> None:
     assert body_lines("a\n\n  b\r\n \t\nc") == [b"a", b"  b", b"c"]
+    assert body_lines("a \r\nb\t\n\udce9") == [b"a ", b"b\t", b"\xe9"]
+
+
+def test_letters_are_no_white_space() -> None:
+    assert digest(b"X;\n") != digest(b";\n")
+    (block,) = blocks_of(f"{BEGIN}\n{END}\n".replace("/a/", "/X"))
+    assert block.id.name == "/X"
 
 
 BODIES = st.lists(st.text(alphabet="ab {};#\"'\\\t$", max_size=8), min_size=1, max_size=6)

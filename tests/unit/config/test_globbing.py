@@ -36,12 +36,13 @@ def libc_glob(pattern: str) -> list[str]:
 
 
 NAMES = """
-a.conf b.conf .hidden.conf B.conf a-b.conf aa.conf ] [ a]b x ~x ab.bak é -.conf 1.conf [a] \\ ^ ! a^
+a.conf b.conf .hidden.conf B.conf a-b.conf aa.conf ] [ a]b x ~x ab.bak é -.conf 1.conf [a] \\ ^ ! a^ X.conf b
 """
 PATTERNS = r"""
 *.conf * ?.conf [ab].conf [!a].conf [^a].conf [a-c]* .* ?hidden.conf [.]hidden.conf []] [ a[ a]* [!]]*
 \*.conf a\.conf *.* ** a.conf x*y *é* [[] []a]* [] [!] [a-]* *[* [c-a]* [!c-a]* [[:digit:]]* [![:alpha:]]*
 [[:alpha:][:digit:]].conf [[:nope:]]* [a-c.]* [-a]* [\]]* [\[] [a\-c]* a[!-.]* [^]a]* \[a\] \\* [?-.]* [--.]*
+[xa-c]* [a-a]* [b-ba]* [a-bX]*
 """
 
 
@@ -65,8 +66,16 @@ def test_globs_in_folder_names() -> None:
 
 
 def test_globs_sort_by_bytes() -> None:
-    reader = MappingReader({"/é": b"", "/z": b"", "/Z": b"", "/\udcff": b""})
-    assert reader.glob("/*") == ["/Z", "/z", "/é", "/\udcff"]
+    reader = MappingReader({"/é": b"", "/z": b"", "/Z": b"", "/\udcff": b"", "/\ue000": b""})
+    assert reader.glob("/*") == ["/Z", "/z", "/é", "/\ue000", "/\udcff"]
+
+
+def test_a_leading_dot_counts_where_a_name_begins() -> None:
+    assert glob_regex("*").fullmatch(".a") is None
+    assert glob_regex("?a").fullmatch(".a") is None
+    assert glob_regex("a*").fullmatch("a.b")
+    assert glob_regex("d/*").fullmatch("d/.a") is None
+    assert glob_regex("d?*").fullmatch("d..a")
 
 
 @given(st.text(alphabet="ab*?[]!^-\\/.", max_size=12))

@@ -81,6 +81,7 @@ def test_location_key(text: str, modifier: str, path: str) -> None:
         ("~*", "/a", 5),
         ("@", "a", 6),
         ("", "/b", None),
+        ("", "a", None),
         ("=", "/b", None),
         ("~", "/b", None),
     ],
@@ -143,6 +144,39 @@ def test_merge_slashes_is_the_default_servers_setting_but_over_tls(listen: str, 
     second = f"server {{ listen {listen}; server_name b; location //a {{ }} location / {{ }} }}"
     tree = load("n", MappingReader({"n": f"http {{ {first} {second} }}".encode()}))
     assert show(serve(tree.http_servers()[1], "//a").location).startswith("location //a") is kept
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        (LocationKey("", "/a"), "/a"),
+        (LocationKey("=", "/a"), "= /a"),
+        (LocationKey("~*", "a"), "~* a"),
+        (LocationKey("@", "a"), "@a"),
+    ],
+)
+def test_a_key_reads_as_in_the_file(key: LocationKey, text: str) -> None:
+    assert str(key) == text
+
+
+def test_only_a_caseless_regex_forgives_letter_case() -> None:
+    assert LocationKey("~*", "^/A").matches(b"/a")
+    assert not LocationKey("~", "^/A").matches(b"/a")
+    assert LocationKey("~", "^/a").matches(b"/a")
+    assert not LocationKey("~", "(?R)").matches(b"/a")
+
+
+def test_an_exact_location_inside_another_ends_the_search_outside_too() -> None:
+    inside = "location /a { location = /a/b { } location /a/c { } } location ~ b { } location ~ c { }"
+    server = server_of(f"server {{ {inside} }}")
+    assert show(serve(server, "/a/b").location) == "location = /a/b (main.conf:1)"
+    assert show(serve(server, "/a/c").location) == "location ~ c (main.conf:1)"
+
+
+def test_the_default_server_is_the_marked_one() -> None:
+    servers = "server { } server { listen 80 default_server; merge_slashes off; } server { location / { } }"
+    tree = load("n", MappingReader({"n": f"http {{ {servers} }}".encode()}))
+    assert serve(tree.http_servers()[2], "/a//b").uri == b"/a//b"
 
 
 def test_no_location_at_all() -> None:
@@ -251,6 +285,11 @@ def test_normalising_twice_is_normalising_once(text: str) -> None:
         (rb"a++b", b"aab", True),
         (rb"\/x\-y", b"/x-y", True),
         (rb"[[a]", b"[", True),
+        (rb"^/(ab)+$", b"/abab", True),
+        (rb"^a+(b)+$", b"aabb", True),
+        (rb"^(a+){b$", b"aa{b", True),
+        (rb"^(a+)b{2,}$", b"aabb", True),
+        (rb"^/[[:digit:]]+$", b"/\xd9\xa3", False),
     ],
 )
 def test_pcre_spellings(pattern: bytes, subject: bytes, matches: bool) -> None:
@@ -261,10 +300,19 @@ def test_pcre_spellings(pattern: bytes, subject: bytes, matches: bool) -> None:
 
 @pytest.mark.parametrize(
     "pattern", [rb"(?R)", rb"\Qa\E", rb"(", rb"\K", rb"(?|a|b)", rb"[[:nope:]]", rb"a(?i)b", rb"[[:^alpha:]]",
-     rb"^(([a-z0-9]+)-?)+\.example\.com$", rb"^(a+){3,}$", rb"(?:(?:x*y)*)*$"],
+     rb"^(([a-z0-9]+)-?)+\.example\.com$", rb"^(a+){3,}$", rb"(?:(?:x*y)*)*$",
+     rb"^(.|.)*$x", rb"(.?){25}z", rb".*" * 12 + b"z", rb"(a?)*"],
 )  # fmt: skip
 def test_pcre_that_python_cannot_say(pattern: bytes) -> None:
     assert compile_pcre(pattern) is None
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [rb"^/(?:api|ws)/", rb"^(.+\.php)(/.+)$", rb"([0-9a-f]{2})+", rb"(/.*)?$", rb"[(|?*]+", rb"^/a(/|$)"],
+)
+def test_pcre_that_takes_no_time(pattern: bytes) -> None:
+    assert compile_pcre(pattern) is not None
 
 
 @given(st.binary(max_size=12))
@@ -278,6 +326,13 @@ def test_any_pattern_compiles_or_is_none(pattern: bytes) -> None:
 )
 def test_patterns_that_match_everything(pattern: bytes) -> None:
     assert matches_everything(pattern)
+
+
+def test_everything_but_for_letter_case() -> None:
+    pattern = rb"^/($|[wa.]|z|[^\x00-\x7f])"
+    assert matches_everything(pattern, caseless=True)
+    assert not matches_everything(pattern, caseless=False)
+    assert not matches_everything(pattern)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nginxws.config.document import parse
-from nginxws.config.names import answering
-from nginxws.config.servers import Listen, ServerBlock, choose_server, inherited, parse_listen, spelling
+from nginxws.config.names import answering, resolve
+from nginxws.config.servers import (
+    Listen,
+    ServerBlock,
+    choose_server,
+    inherited,
+    named,
+    parse_listen,
+    spelling,
+)
 from nginxws.config.tree import ConfigTree, MappingReader, load
 from nginxws.errors import ServerChoiceError
 
@@ -97,6 +105,7 @@ def test_switches_of_the_whole_server_reach_its_listeners() -> None:
 
 def test_server_without_listen_is_on_port_80() -> None:
     server = only_server("server_name a.test;")
+    assert server.listens == (Listen("*:80", "*", 80),)
     assert server.ports == (80,)
     assert server.label == "a.test:80 (main.conf:1)"
 
@@ -117,8 +126,10 @@ def test_labels_without_a_name() -> None:
         ("break; return 404;", True, True),
         ("rewrite ^ /index.php last; return 404;", True, True),
         ("rewrite ^/a /b last; return 404;", False, False),
+        ("rewrite ^ /x break; return 404;", True, True),
         ("rewrite ^ https://b.test$request_uri;", False, False),
         ("rewrite .* /x redirect;", False, False),
+        ("rewrite ^ /x permanent;", False, False),
         ("rewrite ^/old /new permanent;", True, True),
         ("rewrite ^ /other;", True, True),
         ("rewrite ^;", True, True),
@@ -139,12 +150,18 @@ def test_labels_without_a_name() -> None:
         ("location / { rewrite ^ https://a permanent; }", False, True),
         ("location ^~ / { return 404; }", False, True),
         ("location ~ .* { return 403; }", False, True),
+        (r'location ~ "^/($|[wa.]|z|[^\x00-\x7f])" { return 403; }', True, True),
+        (r'location ~* "^/($|[wa.]|z|[^\x00-\x7f])" { return 403; }', False, True),
         ("location = / { return 301 /app/; }", True, True),
         ("location = / { return 301 /app/; } location /app/ { root /srv; }", True, True),
         ('location / { return 200 "ok"; }', True, True),
+        ("location / { return; }", False, True),
+        ("location / { return 302 20; }", False, True),
         ("location / { return 404; } location /ws/ { proxy_pass http://a; }", True, True),
         ("location / { return 404; } location /private { deny all; }", False, True),
         ("location / { return 404; } location /private { allow 10.0.0.0/8; deny all; }", True, True),
+        ("location / { return 404; } location /private { deny 10.0.0.1; root /; }", True, True),
+        ("location / { return 404; } location /private { satisfy all; root /; }", True, True),
         ("location / { return 404; } location @x { proxy_pass http://a; }", False, True),
         ("location /s { stub_status; }", False, True),
         ("root /srv; location /s { stub_status; }", True, True),
@@ -160,10 +177,37 @@ def test_serves(inside: str, serves: bool, reachable: bool) -> None:
     assert (server.why_not == "") is serves
 
 
-def test_a_long_reason_is_shortened() -> None:
-    server = only_server(f'return 301 "https://{"a" * 100}";')
-    assert len(server.why_not) < 140
-    assert "…" in server.why_not
+@pytest.mark.parametrize(
+    ("length", "shown"),
+    [(60, "return " + "a" * 53), (61, "return " + "a" * 52 + "…"), (99, "return " + "a" * 52 + "…")],
+)
+def test_a_reason_longer_than_sixty_characters_is_shortened(length: int, shown: str) -> None:
+    server = only_server(f"return  {'a' * (length - 7)};")
+    assert server.why_not == f"`{shown}` answers every request (main.conf:1)"
+
+
+@pytest.mark.parametrize(
+    ("inside", "why_not"),
+    [
+        ("return 444;", "`return 444` answers every request (main.conf:1)"),
+        (
+            "if ($https !=  on) { set $x 1;\nreturn 301 https://a; }",
+            "`if ($https != on)` answers every request (main.conf:1)",
+        ),
+        (
+            "listen 443 ssl; ssl_reject_handshake on;",
+            "ssl_reject_handshake refuses every connection (main.conf:1)",
+        ),
+        ("location / { return 404; }", "its locations only answer `return 404` (main.conf:1)"),
+        ("location /s { stub_status; }", "it only shows NGINX's own status (main.conf:1)"),
+        (
+            "location /s { stub_status; }\nlocation /t { check_status; }",
+            "it only shows NGINX's own status (main.conf:2)",
+        ),
+    ],
+)
+def test_why_a_server_does_not_serve(inside: str, why_not: str) -> None:
+    assert only_server(inside).why_not == why_not
 
 
 def test_errors_list_at_most_twenty_servers() -> None:
@@ -175,6 +219,65 @@ def test_errors_list_at_most_twenty_servers() -> None:
     assert caught.value.hint is not None
     assert caught.value.hint.count("--server") == 20
     assert "30 more" in caught.value.hint
+
+
+def test_exactly_twenty_servers_are_listed_and_no_more_mentioned() -> None:
+    servers = "".join(f"server {{ server_name s{number}.test; }}\n" for number in range(20))
+    with pytest.raises(ServerChoiceError) as caught:
+        choose_server(tree_of(f"http {{ {servers} }}"), None)
+    assert caught.value.message == "20 server blocks could be meant"
+    lines = str(caught.value.hint).splitlines()
+    assert lines[:2] == ["say which one", "  --server s0.test:80  (main.conf:1)"]
+    assert len(lines) == 21
+
+
+@pytest.mark.parametrize(
+    ("wanted", "line"),
+    [
+        ("[::1]", 2),
+        ("[::1]:81", 2),
+        (":81", 2),
+        ("A.TEST:80", 1),
+        ("b.test", 3),
+        ("www.b.test:82", 3),
+        ("[::]:82", 3),
+        ("main.conf:3", 3),
+        ("unix:/run/x", 4),
+    ],
+)
+def test_a_server_is_meant_by(wanted: str, line: int) -> None:
+    tree = tree_of(
+        "http { server { server_name a.test; root /; }\n server { listen 81; server_name [::1]; root /; }\n"
+        "server { listen [::]:82; server_name .b.test; root /; }\n server { listen unix:/run/x; root /; } }"
+    )
+    assert choose_server(tree, wanted).line == line
+
+
+@pytest.mark.parametrize(
+    "wanted", ["81", "a.test:81", "a.test:", ":", "a.test:800000", "x:" + "9" * 5000, "x:٣"]
+)
+def test_no_server_is_meant_by(wanted: str) -> None:
+    tree = tree_of("http { server { server_name a.test; } server { listen 81; } }")
+    with pytest.raises(ServerChoiceError):
+        choose_server(tree, wanted)
+
+
+def test_a_name_may_lead_to_several_servers() -> None:
+    tree = tree_of(
+        "http { server { listen 80; server_name *.test; } server { listen 81; server_name www.*; }"
+        " server { listen 81 default_server; } server { listen 82; server_name ~^w; server_name ~^ww; } }"
+    )
+    servers = tree.http_servers()
+    assert resolve(servers, "www.test", None) == [servers[0], servers[1], servers[3]]
+    assert resolve(servers, "www.test", 81) == [servers[1]]
+    assert resolve(servers, "x.test", 81) == []
+
+
+def test_named_tells_what_it_looked_for() -> None:
+    tree = tree_of("http { server { server_name a; location / { root /; } } }")
+    assert [one.names for one in named(tree, "a")] == [("a",)]
+    with pytest.raises(ServerChoiceError, match="no server block fits --server b"):
+        named(tree, "b")
 
 
 def test_a_server_file_included_twice_is_one_candidate() -> None:

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from nginxws.config.shared import BlockIndex, foreign_definitions, references, tree_blocks
+import pytest
+
+from nginxws.config.blocks import BlockId
+from nginxws.config.shared import (
+    MAPS as MAPS_ID,
+)
+from nginxws.config.shared import (
+    BlockIndex,
+    foreign_definitions,
+    needs,
+    references,
+    tree_blocks,
+    unmet,
+)
 from nginxws.config.tree import ConfigTree, MappingReader, load
 
 STAMP = "0123456789abcdef"
@@ -96,6 +109,35 @@ def test_hand_written_definitions_of_our_names() -> None:
         b"$nginxws_geo",
         b"$nginxws_split",
     ]
+
+
+@pytest.mark.parametrize(
+    ("inside", "expected"),
+    [
+        ("proxy_pass http://nginxws_a/x; proxy_set_header Host $host;", ["upstream nginxws_a"]),
+        ("proxy_pass https://nginxws_a-b.c;", ["upstream nginxws_a-b.c"]),
+        ("proxy_pass http://nginxws_a/?to=http://b;", ["upstream nginxws_a"]),
+        ("proxy_pass http://mynginxws_a; proxy_pass http://h/nginxws_a; proxy_pass;", []),
+        ("proxy_set_header Upgrade $nginxws_upgrade;", ["map websocket"]),
+        ("if ($a) { } set $x a${nginxws_upgrade}; set $y a$nginxws_connection;", ["map websocket"]),
+        ("set $nginxws_other 1; proxy_set_header Upgrade nginxws_upgrade; root /;", []),
+    ],
+)
+def test_what_a_location_leans_on(inside: str, expected: list[str]) -> None:
+    tree = tree_of(maps="", site=f"server {{ location / {{ {inside} }} }}")
+    (server,) = tree.http_servers()
+    assert [str(one) for one in needs(server.inside(server.locations[0]))] == expected
+
+
+def test_routes_whose_shared_blocks_are_missing() -> None:
+    hand = "location /hand { proxy_set_header Upgrade $nginxws_upgrade; }"
+    tree = tree_of(maps="", site=f"server {{\n{ROUTE}{hand}\n}}\nserver {{\n{ROUTE}}}\n")
+    index = BlockIndex(tree_blocks(tree))
+    upstream = BlockId("upstream", "nginxws_ws_1a2b3c4d")
+    found = [(block.line, need) for block, need in unmet(tree, index, ())]
+    assert found == [(2, upstream), (2, MAPS_ID), (9, upstream), (9, MAPS_ID)]
+    assert [need for _, need in unmet(tree, index, {MAPS_ID})] == [upstream, upstream]
+    assert unmet(tree, index, {MAPS_ID, upstream}) == []
 
 
 def test_ten_thousand_routes_and_upstreams() -> None:
