@@ -7,7 +7,7 @@ probe, commit. Whatever goes wrong, the error says in which state the node is.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,21 +17,24 @@ from nginxws.errors import (
     ConfigError,
     ConnectionFailed,
     ExitCode,
+    Interrupted,
     LockedError,
     NginxwsError,
+    ProtocolError,
     Restored,
+    RestoreFailed,
 )
 from nginxws.nodes import transaction
 from nginxws.nodes.link import NodeLink
-from nginxws.nodes.options import ProbePolicy
 from nginxws.nodes.probe.types import ProbeResult
 from nginxws.nodes.session import Done
 from nginxws.nodes.snapshot import refusal
 from nginxws.plan import NodePlan
-from nginxws.proving import Proof
+from nginxws.proving import Policies, Proof
 from nginxws.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from nginxws.nodes.interrupts import Listener
     from nginxws.nodes.reading import OnStep
     from nginxws.nodes.transaction import Committed
 
@@ -47,19 +50,25 @@ class Applied:
     probes: tuple[tuple[str, ProbeResult], ...] = ()
 
 
-def apply(link: NodeLink, plan: NodePlan, policy: ProbePolicy, on_step: OnStep) -> Applied:
+def apply(
+    link: NodeLink, plan: NodePlan, policies: Policies, on_step: OnStep, interrupts: Listener | None = None
+) -> Applied:
     """Carry out one node's plan. The plan must have changes.
+
+    ``interrupts`` is what a thread hears of signals, None in the main thread, which is told itself.
 
     Raises LockedError and StaleError (nothing touched), Restored and Interrupted
     (everything put back), RestoreFailed (a human is needed), NodeError (nothing
     changed), ConnectionFailed (the node can't be asked what became of it).
     """
-    proof = Proof(link, plan, policy, on_step)
+    proof = Proof(link, plan, policies, on_step, interrupts)
     identity = transaction.new_id()
     try:
-        committed = transaction.run(link.session(), plan, link.options, identity, on_step, proof.decide)
-    except ConnectionFailed as error:
-        committed = _settle(link, plan, identity, error, on_step)
+        committed = transaction.run(
+            link.session(), plan, link.options, identity, on_step, proof.decide, interrupts
+        )
+    except (ConnectionFailed, ProtocolError) as error:
+        committed = _Broken(link, error, proof.agreed, on_step).settle(plan, identity)
     except Restored as error:
         raise _with_probe(error, proof) from error
     finally:
@@ -73,7 +82,8 @@ class NodeOutcome:
 
     ``written`` is for files here, which are written and not applied. ``findings``
     are errors that its files had before, ``standing`` the probes of routes that
-    were there already.
+    were there already. ``taken_back``: it was applied, and the way back as well, since another node
+    failed. ``skipped``: nothing was tried, since another node failed; ``error`` says so.
     """
 
     node: str
@@ -83,16 +93,39 @@ class NodeOutcome:
     written: bool = False
     findings: tuple[Finding, ...] = ()
     standing: tuple[tuple[str, ProbeResult], ...] = ()
+    taken_back: Applied | None = None
+    skipped: bool = False
 
     @property
     def probes(self) -> tuple[tuple[str, ProbeResult], ...]:
         """What every probe came to: of routes just applied, or of those left as they are."""
-        return self.standing if self.applied is None else self.applied.probes
+        applied = self.taken_back or self.applied
+        return self.standing if applied is None else applied.probes
 
     @property
     def done(self) -> bool:
-        """The plan was carried out."""
-        return self.applied is not None or self.written
+        """The plan was carried out, and stays so."""
+        return (self.applied is not None and self.taken_back is None) or self.written
+
+    @property
+    def result(self) -> str:
+        """What became of it, in a word or two. ``kept``: it should have been taken back, and couldn't be."""
+        if self.skipped:
+            return "not tried"
+        if self.error is not None:
+            return "kept" if self.applied is not None else _ENDINGS.get(type(self.error), "failed")
+        if self.taken_back is not None:
+            return "rolled back"
+        if self.done:
+            return "written" if self.written else "applied"
+        return "planned" if self.plan is not None and self.plan.files else "unchanged"
+
+
+_ENDINGS: dict[type[NginxwsError], str] = {
+    Restored: "restored",
+    RestoreFailed: "restore failed",
+    Interrupted: "interrupted",
+}
 
 
 #: From the least to the most urgent: what one command over several nodes exits with.
@@ -158,15 +191,16 @@ def _refuse_broken(now: Snapshot, plan: NodePlan) -> None:
             "NGINX's own test of the configuration fails, as it did before this command; nothing was changed",
             node=now.node,
             detail="\n".join([words, *plan.lacking]),
-            hint=f"correct what it says first; `{now.nginx.binary} -t -c {now.nginx.conf}` on the node tells",
+            hint=plan.remedy
+            or f"correct what it says first; `{now.nginx.binary} -t -c {now.nginx.conf}` on the node tells",
         )
 
 
 def _with_probe(error: Restored, proof: Proof) -> Restored:
     """The same error, told in the probe's words when it was the probe that failed."""
-    result = proof.failed
-    if result is None or error.cause != "probe":
+    if proof.failed is None or error.cause != "probe":
         return error
+    _route, result = proof.failed
     return Restored(
         f"the route did not prove itself: {result.message}; everything was restored",
         node=error.node,
@@ -175,36 +209,65 @@ def _with_probe(error: Restored, proof: Proof) -> Restored:
     )
 
 
-def _settle(
-    link: NodeLink, plan: NodePlan, identity: str, error: ConnectionFailed, on_step: OnStep
-) -> Committed:
-    """After a lost connection: reach the node again, and find out what became of the transaction."""
-    on_step("reconnect", error.message)
-    recovered = _recover_soon(link, plan, error, on_step)
-    if recovered.last_transaction == identity:
-        return transaction.Committed(recovered.last_revision)
-    raise Restored(
-        f"the connection broke ({error.message}); the node restored everything",
-        node=link.name,
-        hint="look at the network, then run the command again",
-    ) from error
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """A conversation with the node that broke off: reach it again, and find out what became of the change.
 
+    ``confirmed`` says whether this side had told the node to keep it.
+    """
 
-def _recover_soon(
-    link: NodeLink, plan: NodePlan, error: ConnectionFailed, on_step: OnStep
-) -> transaction.Recovered:
-    """Ask for recovery until the node answers, at most as long as it waits for a word itself."""
-    deadline = time.monotonic() + link.options.confirm_timeout + link.options.reload_timeout
-    while True:
-        link.reconnect()
-        try:
-            return transaction.recover(link.session(), link.options, plan.error_logs, on_step)
-        except (ConnectionFailed, LockedError) as again:
-            if time.monotonic() > deadline:
-                raise ConnectionFailed(
-                    f"the connection broke ({error.message}) and the node can't be reached again: "
-                    "if the change wasn't confirmed, it restores itself",
-                    node=link.name,
-                    hint="run `nginxws recover` when the node can be reached: it says what became of it",
-                ) from again
-            time.sleep(_RETRY)
+    link: NodeLink
+    error: NginxwsError
+    confirmed: bool
+    on_step: OnStep
+
+    def settle(self, plan: NodePlan, identity: str) -> Committed:
+        """The committed transaction, if it is; raises Restored, RestoreFailed, or ConnectionFailed."""
+        self.on_step("reconnect", self.error.message)
+        recovered = self._recover_soon(plan.error_logs)
+        if recovered.last_transaction == identity:
+            if self.confirmed:
+                return transaction.Committed(recovered.last_revision)
+            raise self._unbelievable()
+        raise Restored(
+            f"the connection broke ({self.error.message}); the node is as it was",
+            node=self.link.name,
+            detail=self.error.detail,
+            hint="look at the network, then run the command again",
+        ) from self.error
+
+    def _recover_soon(self, error_logs: Sequence[str]) -> transaction.Recovered:
+        """Ask for recovery until the node answers, at most as long as it waits for a word itself."""
+        options = self.link.options
+        deadline = time.monotonic() + options.confirm_timeout + options.reload_timeout
+        while True:
+            self.link.reconnect()
+            try:
+                return transaction.recover(self.link.session(), options, error_logs, self.on_step)
+            except ProtocolError as again:
+                raise self._unknown() from again
+            except (ConnectionFailed, LockedError) as again:
+                if time.monotonic() > deadline:
+                    raise self._unknown() from again
+                time.sleep(_RETRY)
+
+    def _unbelievable(self) -> RestoreFailed:
+        """The change stands there, though nobody confirmed it."""
+        return RestoreFailed(
+            f"the node says that it kept the change, though it was never confirmed ({self.error.message})",
+            node=self.link.name,
+            detail=self.error.detail,
+            hint="nothing that it says counts: look at its files, and at what it serves",
+        )
+
+    def _unknown(self) -> ConnectionFailed:
+        wait = self.link.options.confirm_timeout
+        fate = f"the change was not confirmed, so the node restores itself after {wait} s of silence"
+        if self.confirmed:
+            fate = "the change was confirmed: the node keeps it if it heard that, else it restores itself"
+        return ConnectionFailed(
+            f"the connection broke ({self.error.message}) and the node can't be asked again: {fate}",
+            node=self.link.name,
+            detail=self.error.detail,
+            hint="run `nginxws recover` when the node can be reached: it says what became of it",
+        )

@@ -39,7 +39,7 @@ def connect(target: Target, options: SshOptions | None = None) -> Transport:
         _need_posix()
         from nginxws.nodes.local import LocalTransport
 
-        return LocalTransport()
+        return LocalTransport(target.text)
     from nginxws.nodes.ssh.transport import connect as connect_ssh
 
     return connect_ssh(target, options or SshOptions())

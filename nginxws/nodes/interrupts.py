@@ -16,6 +16,32 @@ from typing import Any, Self
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
 
 
+class Listener:
+    """What a thread hears of signals: ``asked`` is that of the main thread's ``Interrupts``.
+
+    It can be used in its place. Nothing is raised in a thread: it looks at ``asked`` where it may stop.
+    """
+
+    def __init__(self, interrupts: Interrupts) -> None:
+        self._interrupts = interrupts
+
+    @property
+    def asked(self) -> bool:
+        return self._interrupts.asked
+
+    def raised(self) -> contextlib.AbstractContextManager[None]:
+        """A block like any other."""
+        return contextlib.nullcontext()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+
 class Interrupts:
     """A context in which these signals set ``asked`` instead of ending the program.
 
@@ -26,6 +52,10 @@ class Interrupts:
         self.asked = False
         self._raises = False
         self._before: dict[int, Any] = {}
+
+    def listener(self) -> Listener:
+        """For a thread that works meanwhile."""
+        return Listener(self)
 
     @contextlib.contextmanager
     def raised(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from nginxws.errors import ConnectionFailed
+from nginxws.nodes.interrupts import Interrupts
 from nginxws.nodes.options import NodeOptions
 from nginxws.nodes.session import Session
 from nginxws.nodes.sudo import Sudo
@@ -18,20 +19,27 @@ from nginxws.nodes.transport import ByteStream, Transport
 
 
 class NodeLink:
-    """One balancer, reached through ``connect``."""
+    """One balancer, reached through ``connect``.
 
-    def __init__(self, name: str, connect: Callable[[], Transport], sudo: Sudo, options: NodeOptions) -> None:
+    ``remote`` says whether it is another machine, reached by SSH; None: if it isn't called ``local``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        connect: Callable[[], Transport],
+        sudo: Sudo,
+        options: NodeOptions,
+        *,
+        remote: bool | None = None,
+    ) -> None:
         self.name = name
+        self.is_remote = name != "local" if remote is None else remote
         self.options = options
         self._connect = connect
         self._sudo = sudo
         self._transport: Transport | None = None
         self._session: Session | None = None
-
-    @property
-    def is_remote(self) -> bool:
-        """Whether the node is another machine, reached by SSH."""
-        return self.name != "local"
 
     def session(self) -> Session:
         """The running node script; started on first use. Raises ConnectionFailed and its kin."""
@@ -65,13 +73,17 @@ class NodeLink:
             raise ConnectionRefusedError(error.message) from error
 
     def close(self) -> None:
-        """Hang up; whatever isn't committed is undone by the node itself."""
-        session, self._session = self._session, None
-        if session is not None:
-            session.abort()
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            transport.close()
+        """Hang up; whatever isn't committed is undone by the node itself.
+
+        A signal meanwhile changes nothing any more: what has come of the node is known, and is to be told.
+        """
+        with Interrupts():
+            session, self._session = self._session, None
+            if session is not None:
+                session.abort()
+            transport, self._transport = self._transport, None
+            if transport is not None:
+                transport.close()
 
     def __enter__(self) -> Self:
         return self

@@ -13,11 +13,15 @@ from types import TracebackType
 from typing import Self
 
 from nginxws.errors import ConnectionFailed
+from nginxws.nodes.limits import REQUEST
+from nginxws.nodes.patience import Patience
 from nginxws.nodes.streams import SocketStream, dial_tcp
 from nginxws.nodes.transport import STDERR_LIMIT
 
 _CHUNK = 65536
 _POLL = 0.02  # seconds between looks at a process whose pipes say nothing
+_SLICE = 1.0  # seconds of waiting for room to write after which patience is looked at
+_LOOKS = 64  # pieces of output taken when standard error is asked for
 _GRACE = 2.0  # seconds a program gets to end by itself once its input has ended
 
 
@@ -107,9 +111,12 @@ class LocalProcess:
                 return
             self._selector.register(self._stdin, selectors.EVENT_WRITE)
             try:
+                patience = Patience()
                 while view:
-                    if self._pump(None):
+                    if self._pump(_SLICE):
                         view = view[self._stdin.write(view[:_CHUNK]) or 0 :]
+                        patience.moved()
+                    patience.check(len(self._out))
             finally:
                 self._selector.unregister(self._stdin)
         except BrokenPipeError as exc:
@@ -130,8 +137,9 @@ class LocalProcess:
         return taken
 
     def stderr(self) -> bytes:
-        while not self._stderr.closed and self._pump_ready():
-            pass
+        for _ in range(_LOOKS):  # a program that never stops talking isn't waited for
+            if self._stderr.closed or not self._pump_ready():
+                break
         return bytes(self._err)
 
     def wait(self, timeout: float) -> int | None:
@@ -140,7 +148,7 @@ class LocalProcess:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError(f"still running after {timeout:g} s")
-            if self._stdout.closed and self._stderr.closed:
+            if (self._stdout.closed and self._stderr.closed) or len(self._out) > REQUEST:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._child.wait(left)
             else:

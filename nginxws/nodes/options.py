@@ -6,10 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from nginxws.revision import Kind
+
 
 @dataclass(frozen=True, slots=True)
 class NodeOptions:
-    """Settings of one node; empty means: find out on the node. Timeouts in seconds."""
+    """Settings of one node; empty means: find out on the node. Timeouts in seconds.
+
+    ``max_draining`` is how many generations of old workers a reload may leave draining; 0: any number.
+    ``keep`` revisions stay on the node. ``digest`` is the sha256 of the manifest or plan behind a change.
+    """
 
     nginx_bin: str = ""
     nginx_conf: str = ""
@@ -21,6 +27,10 @@ class NodeOptions:
     reload_timeout: int = 30
     confirm_timeout: int = 30
     keep: int = 20
+    max_draining: int = 0
+    ignore_editors: bool = False
+    digest: str = ""
+    kind: Kind = "apply"
 
     def parameters(self) -> Iterator[tuple[str, str]]:
         """The request parameters of the node script that every request takes."""
@@ -34,6 +44,10 @@ class NodeOptions:
         yield "reload-timeout", str(self.reload_timeout)
         yield "confirm-timeout", str(self.confirm_timeout)
         yield "keep", str(self.keep)
+        yield "max-draining", str(self.max_draining)
+        yield "ignore-editors", "yes" if self.ignore_editors else ""
+        yield "digest", self.digest
+        yield "kind", self.kind
 
 
 ProbeMode = Literal["required", "warn", "off"]

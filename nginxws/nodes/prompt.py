@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+from collections.abc import Callable
 
 from nginxws.errors import InvalidInput
+from nginxws.printable import one_line
 
 _LONGEST = 4096  # bytes of a secret's line
 
@@ -17,9 +20,23 @@ def ask_secret(prompt: str) -> str | None:
     from getpass import getpass
 
     try:
-        return getpass(prompt)
+        return getpass(one_line(prompt))
     except EOFError:
         return None
+
+
+def asked_once(ask: Callable[[str], str | None]) -> Callable[[str], str | None]:
+    """``ask``, but each question only once, one at a time: several nodes may need one key's passphrase."""
+    lock = threading.Lock()
+    answers: dict[str, str | None] = {}
+
+    def once(prompt: str) -> str | None:
+        with lock:
+            if prompt not in answers:
+                answers[prompt] = ask(prompt)
+            return answers[prompt]
+
+    return once
 
 
 def secret_from_fd(fd: int) -> str:

@@ -18,11 +18,16 @@ class SudoMode(StrEnum):
 
     NONE = "none"
     PASSWORDLESS = "passwordless"
-    PASSWORD = "password"  # noqa: S105 (a mode, not a secret)
+    PASSWORD = "password"  # nosec B105  # noqa: S105 (a mode, not a secret)
 
 
-# sudo speaks the caller's language; what we look for is English.
-_SUDO = ("env", "LC_ALL=C", "sudo")
+#: Where a system keeps its programs: looked into before the account's own folders.
+SYSTEM_FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+# sudo speaks the caller's language; what we look for is English. It gets a password, so it is looked for
+# in the system's folders alone, never in those that the account's profile puts first.
+_NIXOS = "/run/wrappers/bin:/run/current-system/sw/bin"
+_SUDO = ("/usr/bin/env", "LC_ALL=C", f"PATH={SYSTEM_FOLDERS}:{_NIXOS}", "sudo")
 _ARGUMENTS = {
     SudoMode.PASSWORDLESS: ("-n", "--"),
     # -k: without it a cached login would leave the password line for the program to read;

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 
 from nginxws.errors import Interrupted
 from nginxws.nodes.endings import failure, holder
-from nginxws.nodes.interrupts import Interrupts
+from nginxws.nodes.frames import number
+from nginxws.nodes.interrupts import Interrupts, Listener
+from nginxws.nodes.limits import WORKING
 from nginxws.nodes.options import NodeOptions
 from nginxws.nodes.reading import OnStep
 from nginxws.nodes.session import Done, Frame, Session
@@ -21,6 +23,29 @@ from nginxws.plan import NodePlan
 
 #: Called when the new configuration serves: None to keep it, or why not.
 Decide = Callable[[], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """NGINX's worker processes after a reload: how many serve, how many old ones keep open sockets.
+
+    ``generations`` is of how many reloads the old ones are left, ``oldest_seconds`` how long ago the
+    first of them was started.
+    """
+
+    serving: int = 0
+    draining: int = 0
+    generations: int = 0
+    oldest_seconds: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Workers:
+        """The lines "PID serving", "PID draining" and "generations COUNT OLDEST" of the node script."""
+        lines = [line.split() for line in text.split("\n")]
+        told = [line[1] for line in lines if len(line) == 2]
+        numbers = [number(n) or 0 for line in lines if line[:1] == ["generations"] for n in line[1:]]
+        generations, oldest = numbers if len(numbers) == 2 else (0, 0)
+        return cls(told.count("serving"), told.count("draining"), generations, oldest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +58,7 @@ class Committed:
 
     revision: int
     tested: str = ""
-    workers: int = 0
-    draining: int = 0
+    workers: Workers = Workers()
     in_place: tuple[str, ...] = ()
 
 
@@ -45,7 +69,7 @@ class _Run:
     session: Session
     on_step: OnStep
     decide: Decide
-    interrupts: Interrupts = field(default_factory=Interrupts)
+    interrupts: Interrupts | Listener = field(default_factory=Interrupts)
     interrupted: bool = False
     answered: bool = False
     tested: str = ""
@@ -56,7 +80,7 @@ class _Run:
     def drive(self) -> Done:
         """Answer frames until the last. Ctrl-C asks for the way back, and still waits for its end."""
         with self.interrupts:
-            return self.session.frames(self.on_frame, silence=180.0, on_wait=self.on_wait)
+            return self.session.frames(self.on_frame, silence=WORKING, on_wait=self.on_wait)
 
     def on_wait(self) -> None:
         if self.interrupts.asked and not self.interrupted:
@@ -82,6 +106,7 @@ class _Run:
             try:
                 with self.interrupts.raised():
                     self.refused = self.decide() or ""
+                self.on_wait()  # in a thread, nothing broke the proof off
             except KeyboardInterrupt:
                 self.interrupt()
             self.answer(f"rollback {self.refused}" if self.refused else "commit")
@@ -99,7 +124,13 @@ def new_id() -> str:
 
 
 def run(
-    session: Session, plan: NodePlan, options: NodeOptions, transaction: str, on_step: OnStep, decide: Decide
+    session: Session,
+    plan: NodePlan,
+    options: NodeOptions,
+    transaction: str,
+    on_step: OnStep,
+    decide: Decide,
+    interrupts: Listener | None = None,
 ) -> Committed:
     """Stage, test, activate, reload, prove, then commit if ``decide`` agrees.
 
@@ -107,16 +138,13 @@ def run(
     and Interrupted with everything put back; RestoreFailed when a human is
     needed; ConnectionFailed when the connection broke: then ``recover`` tells.
     """
-    state = _Run(session, on_step, decide)
+    state = _Run(session, on_step, decide, interrupts or Interrupts())
     session.request(
         "transaction", _parameters(plan, options, transaction), b"".join(f.after for f in plan.files)
     )
     done = state.drive()
     if done.outcome == "committed":
-        workers = done.text.split("\n")
-        draining = sum(line.endswith(" draining") for line in workers)
-        in_place = tuple(state.in_place)
-        return Committed(int(done.code), state.tested, len(workers) - draining, draining, in_place)
+        return Committed(int(done.code), state.tested, Workers.parse(done.text), tuple(state.in_place))
     raise failure(session.node, done, interrupted=state.interrupts.asked, refused=state.refused)
 
 
@@ -172,8 +200,8 @@ def recover(
 
     logs = (("log", log) for log in error_logs)
     session.request("recover", [*options.parameters(), ("accept", "yes" if accept else ""), *logs])
-    done = session.frames(on_frame, silence=180.0)
-    revision, transaction = (int(last[0]), last[1]) if len(last) == 2 and last[0].isdigit() else (0, "")
+    done = session.frames(on_frame, silence=WORKING)
+    revision, transaction = (number(last[0]) or 0, last[1]) if len(last) == 2 else (0, "")
     if done.outcome == "ok":
         return Recovered(False, done.text.strip(), transaction, revision)
     if done.outcome in ("restored", "accepted"):

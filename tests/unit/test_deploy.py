@@ -19,10 +19,12 @@ from nginxws.errors import (
     LockedError,
     NginxwsError,
     NodeError,
+    ProtocolError,
     Restored,
     RestoreFailed,
     StaleError,
 )
+from nginxws.nodes.interrupts import Interrupts
 from nginxws.nodes.options import NodeOptions, ProbePolicy
 from nginxws.nodes.probe.types import ProbeRequest, ProbeResult
 from nginxws.nodes.transaction import Committed, Recovered
@@ -68,7 +70,7 @@ class Node:
     link: Link = field(default_factory=Link)
 
     def run(
-        self, _s: Any, _p: Any, _o: Any, _id: str, _on_step: Any, decide: Callable[[], str | None]
+        self, _s: Any, _p: Any, _o: Any, _id: str, _on_step: Any, decide: Callable[[], str | None], *_: Any
     ) -> Committed:
         if self.error is not None:
             raise self.error
@@ -172,16 +174,41 @@ def test_a_proof_from_outside(node: Node, monkeypatch: pytest.MonkeyPatch) -> No
     assert node.link.dialled == []
 
 
-@pytest.mark.parametrize(("last", "kept"), [("id", True), ("another", False)])
-def test_a_connection_that_broke(node: Node, monkeypatch: pytest.MonkeyPatch, last: str, kept: bool) -> None:
-    node.error = ConnectionFailed("cut")
-    monkeypatch.setattr("nginxws.nodes.transaction.recover", lambda *_: Recovered(False, "", last, 9))
-    if kept:
-        assert node.apply().committed.revision == 9
-    else:
-        with pytest.raises(Restored, match="the connection broke"):
-            node.apply()
+@pytest.mark.parametrize("error", [ConnectionFailed("cut"), ProtocolError("unexpected answer")])
+def test_a_connection_that_broke(node: Node, monkeypatch: pytest.MonkeyPatch, error: NginxwsError) -> None:
+    """A conversation that makes no sense any more is over: what became of the change, a new one tells."""
+    node.error = error
+    monkeypatch.setattr("nginxws.nodes.transaction.recover", lambda *_: Recovered(False, "", "another", 9))
+    with pytest.raises(Restored, match="the connection broke"):
+        node.apply()
     assert node.link.reconnected == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "confirmed", "words"),
+    [
+        (ConnectionFailed("cut"), True, None),
+        (ConnectionFailed("cut"), False, "never confirmed"),
+        (ProtocolError("a job of the profile printed among the frames"), True, None),
+        (ProtocolError("committed, and nobody said so"), False, "never confirmed"),
+    ],
+)
+def test_a_change_that_was_kept_is_success_only_if_this_side_confirmed_it(
+    node: Node, monkeypatch: pytest.MonkeyPatch, error: NginxwsError, confirmed: bool, words: str | None
+) -> None:
+    def broken(*arguments: Any) -> Committed:
+        if confirmed:
+            assert arguments[5]() is None
+        raise error
+
+    monkeypatch.setattr("nginxws.nodes.transaction.run", broken)
+    monkeypatch.setattr("nginxws.nodes.transaction.recover", lambda *_: Recovered(False, "", "id", 9))
+    if words is None:
+        assert node.apply().committed.revision == 9
+        return
+    with pytest.raises(RestoreFailed, match=words) as caught:
+        node.apply()
+    assert caught.value.hint
 
 
 def test_a_node_that_stays_away(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,10 +221,30 @@ def test_a_node_that_stays_away(node: Node, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("nginxws.nodes.transaction.recover", away)
     monkeypatch.setattr("time.sleep", waited.append)
     monkeypatch.setattr("time.monotonic", lambda: float(len(waited)))
-    with pytest.raises(ConnectionFailed, match="can't be reached again") as caught:
+    with pytest.raises(
+        ConnectionFailed, match="can't be asked again: the change was not confirmed"
+    ) as caught:
         node.apply()
+    assert "after 2 s of silence" in str(caught.value)
     assert "nginxws recover" in str(caught.value.hint)
     assert len(waited) == 3
+
+
+def test_a_node_that_stays_away_after_the_word(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once commit was said nobody here knows; and answers without sense aren't asked for again."""
+
+    def cut_after_the_word(*words: Any) -> Committed:
+        assert words[5]() is None
+        raise ConnectionFailed("cut")
+
+    def nonsense(*_: Any) -> Recovered:
+        raise ProtocolError("unexpected answer")
+
+    monkeypatch.setattr("nginxws.nodes.transaction.run", cut_after_the_word)
+    monkeypatch.setattr("nginxws.nodes.transaction.recover", nonsense)
+    with pytest.raises(ConnectionFailed, match="the change was confirmed: the node keeps it if it heard"):
+        node.apply()
+    assert node.link.reconnected == 1
 
 
 def plan_of(before: bytes, after: bytes) -> NodePlan:
@@ -309,3 +356,66 @@ def test_routes_that_stay_are_proved_again(node: Node) -> None:
     with pytest.raises(NodeError, match="/b/ is there, unchanged, and does not prove itself") as caught:
         prove_standing(link, still, ProbePolicy(), lambda *_: None)
     assert (caught.value.hint, caught.value.detail) == ("is it up?", "Bad Gateway")
+
+
+def test_every_route_in_its_own_way(node: Node) -> None:
+    """Where each route has its own policy: one off, one that only warns."""
+    ways = {"/ws/": ProbePolicy(mode="off"), "/b/": ProbePolicy(mode="warn", timeout=3.0, host="b.example")}
+    node.results = [BAD]
+    link: Any = node.link
+    done = apply(link, PLAN, lambda point: ways[point.route], lambda *_: None)
+    assert done.probes == (("/b/", BAD),)
+    assert [(request.host, request.timeout) for request in node.requests] == [("b.example", 3.0)]
+
+
+def test_only_what_must_be_proved_must_be_provable(node: Node) -> None:
+    link: Any = node.link
+    plan = replace(PLAN, probes=tuple(replace(point, problem="no port") for point in PLAN.probes))
+    check_provable(link, plan, lambda point: ProbePolicy(mode="warn" if point.route == "/b/" else "off"))
+    with pytest.raises(ConfigError, match="/b/ couldn't be proved: no port"):
+        check_provable(
+            link, plan, lambda point: ProbePolicy(mode="required" if point.route == "/b/" else "off")
+        )
+
+
+def test_an_interrupted_thread_probes_no_further_route(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupts = Interrupts()
+    link: Any = node.link
+
+    def probe(*_: Any) -> ProbeResult:
+        interrupts.asked = True
+        return GOOD
+
+    monkeypatch.setattr(proving, "probe_until", probe)
+    proof = proving.Proof(link, PLAN, ProbePolicy(), lambda *_: None, interrupts.listener())
+    assert proof.decide() == "interrupted"
+    assert (proof.results, proof.failed, proof.agreed) == ([("/ws/", GOOD)], None, False)
+    standing = replace(PLAN, probes=(), standing=PLAN.probes)
+    with pytest.raises(Interrupted, match="nothing was changed"):
+        prove_standing(link, standing, ProbePolicy(), lambda *_: None, interrupts.listener())
+
+
+@pytest.mark.parametrize(
+    ("outcome", "result"),
+    [
+        (NodeOutcome("a"), "unchanged"),
+        (NodeOutcome("a", replace(PLAN, files=(FilePlan("/n", "/n", b"", b"x", ()),))), "planned"),
+        (NodeOutcome("a", PLAN, written=True), "written"),
+        (NodeOutcome("a", PLAN, deploy.Applied(Committed(1))), "applied"),
+        (NodeOutcome("a", PLAN, deploy.Applied(Committed(1)), StaleError("x")), "kept"),
+        (NodeOutcome("a", error=StaleError("x")), "failed"),
+        (NodeOutcome("a", error=Restored("x")), "restored"),
+        (NodeOutcome("a", error=Interrupted("x")), "interrupted"),
+        (NodeOutcome("a", error=RestoreFailed("x")), "restore failed"),
+        (NodeOutcome("a", error=NodeError("x"), skipped=True), "not tried"),
+    ],
+)
+def test_what_became_of_a_node(outcome: NodeOutcome, result: str) -> None:
+    assert outcome.result == result
+
+
+def test_what_was_taken_back_isnt_done() -> None:
+    done = NodeOutcome("a", PLAN, deploy.Applied(Committed(1)))
+    back = replace(done, taken_back=deploy.Applied(Committed(2), (("/ws/", BAD),)))
+    assert (done.done, back.done, back.result) == (True, False, "rolled back")
+    assert back.probes == (("/ws/", BAD),)

@@ -23,7 +23,9 @@ _RECV = 16 * 1024
 _GOODBYE = 0.25  # seconds for the other side to answer our Close frame
 _MESSAGES = 16  # of those that an echo test quotes
 _QUOTE = 200  # characters of a message that are shown
+_EMPTY = 256  # bytes that a message without any still takes
 _GRACE = 1.0  # seconds for the echo itself once some other message came
+_UNREAD = 4 * 1024 * 1024  # bytes of messages that are kept until somebody asks for them; more are dropped
 _PONG = 5.0  # seconds for the Pong that proves an idle socket alive
 
 
@@ -58,6 +60,7 @@ class WebSocketConnection:
         self._parts: list[bytes] = []
         self._kind: Literal["text", "binary"] = "text"
         self._ready: list[Received] = []
+        self._unread = 0
         self._pong = b""  # payload of the last Pong
         self._closed = False
         self.pings = 0  # that the server sent; each re-arms NGINX's proxy_read_timeout
@@ -78,7 +81,11 @@ class WebSocketConnection:
         deadline = time.monotonic() + timeout
         while not self._ready:
             self._pump(deadline)
-        return self._ready[0] if self._ready[0].kind == "closed" else self._ready.pop(0)
+        if self._ready[0].kind == "closed":
+            return self._ready[0]
+        message = self._ready.pop(0)
+        self._unread -= len(message.data) + _EMPTY
+        return message
 
     def ping(self, timeout: float) -> bool:
         """Whether a Ping is answered by its Pong within ``timeout`` seconds; messages are kept."""
@@ -165,10 +172,18 @@ class WebSocketConnection:
         elif opcode in ("TEXT", "BINARY", "CONT"):
             if opcode != "CONT":
                 self._kind = "text" if opcode == "TEXT" else "binary"
-            self._parts.append(bytes(frame.data))
+            if frame.data:
+                self._parts.append(bytes(frame.data))
             if frame.fin:
-                self._ready.append(Received(self._kind, b"".join(self._parts)))
+                self._keep(Received(self._kind, b"".join(self._parts)))
                 self._parts = []
+
+    def _keep(self, message: Received) -> None:
+        """A server that talks on while nobody reads must not fill our memory."""
+        size = len(message.data) + _EMPTY
+        if self._unread + size <= _UNREAD:
+            self._unread += size
+            self._ready.append(message)
 
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nginxws.nodes import limits
+
 PARTS = (
-    "setup", "talking", "tools", "nginx", "state", "snapshot",
-    "transaction", "reload", "restore", "recover", "requests",
+    "setup", "talking", "tools", "nginx", "state", "others", "snapshot",
+    "transaction", "reload", "restore", "recover", "history", "requests",
 )  # fmt: skip
 
 
 def script() -> bytes:
-    """The whole node script, as sent."""
+    """The whole node script, as sent: its limits are those of this side."""
     here = Path(__file__).parent
-    return b"\n".join((here / f"{part}.sh").read_bytes() for part in PARTS)
+    setup, *parts = ((here / f"{part}.sh").read_bytes() for part in PARTS)
+    bounds = f"MAX_FILES={limits.FILES} MAX_BYTES={limits.CONFIGURATION} MAX_WORDS={limits.WORDS}\n"
+    return b"\n".join((setup, bounds.encode(), *parts))

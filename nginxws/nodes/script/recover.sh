@@ -69,6 +69,10 @@ do_unlock() {
 # Process $pid does hold the lock: a number in a file may long be another process's.
 is_holder() {
   is_number "$pid" || return 1
-  [ -d /proc/self/fd ] || return 0
-  [ "$(readlink "/proc/$pid/fd/9" 2>/dev/null)" = "$(realpath -- "$S/lock" 2>/dev/null || readlink -f "$S/lock")" ]
+  if have flock; then
+    [ -d /proc/self/fd ] || return 0
+    [ "$(readlink "/proc/$pid/fd/9" 2>/dev/null)" = "$(realpath -- "$S/lock" 2>/dev/null || readlink -f "$S/lock")" ]
+  else
+    [ "$pid $(birth "$pid")" = "$(cat "$S/locked" 2>/dev/null)" ]
+  fi
 }

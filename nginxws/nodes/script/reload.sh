@@ -3,9 +3,13 @@
 # What is wrong is in why, and in SORT: log (the words are NGINX's own), silent (NGINX said nothing),
 # blind (its log can't be read here), command, denied, gone (the master).
 reload_and_prove() {
-  SORT=
+  SORT='' SIGNALLED=''
+  is_master "$MASTER" || { master_gone; return 1; }
   look
   OLD=$SERVING
+  # shellcheck disable=SC2086 # a list of numbers
+  set -- $kids
+  OLD_KIDS=" $* "
   log_mark
   note reloading || [ -n "$RESTORING" ] || { why="cannot write to $S"; return 1; }
   run_reload || return 1
@@ -27,7 +31,7 @@ run_reload() {
   elif [ "$CONF" = "$DEFAULT_CONF" ] && [ -x /etc/init.d/nginx ] && have service; then
     root_reload service nginx reload && return 0
   fi
-  kill -HUP "$MASTER" 2>/dev/null && return 0
+  if kill -HUP "$MASTER" 2>/dev/null; then SIGNALLED=yes; return 0; fi
   sudo_reload && return 0
   SORT=denied
   why="may not signal the master process $MASTER, and sudo permits none of the usual reload commands"
@@ -61,9 +65,11 @@ root_reload() { command_reload "$@" || { [ "$(id -u)" != 0 ] && have sudo && com
 # What it says goes through a file: a daemon that it starts may keep a pipe open for ever.
 command_reload() {
   if have timeout; then set -- timeout "$RELOAD_TIMEOUT" "$@"; fi
-  outside "$@" >"$S/said" 2>&1 </dev/null
+  said=$S/said
+  { echo '' >"$said"; } 2>/dev/null || said=/dev/null # on the way back that must do
+  outside "$@" >"$said" 2>&1 </dev/null
   code=$?
-  why=$(head -c 4096 "$S/said" 2>/dev/null)
+  why=$(head -c 4096 "$said" 2>/dev/null)
   if [ "$code" = 124 ]; then why=": it did not end within $RELOAD_TIMEOUT s${why:+$NL$why}"
   else why=" with exit status $code${why:+: $why}"; fi
   return "$code"
@@ -131,14 +137,36 @@ prove() {
 }
 
 still_hopeful() {
-  if [ -n "$RESTORING" ]; then still_changing; return; fi
+  if [ -n "$RESTORING" ]; then still_changing && ! kept_old; return; fi
   why=$STOP
   [ -z "$STOP" ] || return 1
   log_complaints
   [ -z "$why" ] || return 1
-  is_master "$MASTER" && return 0
-  why="the master process $MASTER is gone (a reload must not restart NGINX: that drops every open socket)" SORT=gone
+  is_master "$MASTER" || { master_gone; return 1; }
+  kept_old || return 0
+  log_complaints
+  [ -z "$why" ] || return 1
+  why='no new worker processes: NGINX is done with the reload, and has kept the old ones' SORT=silent
+  [ -n "$logs" ] || SORT=blind
   return 1
+}
+
+master_gone() {
+  why="the master process $MASTER is gone" SORT=died
+  [ -z "$RELOAD" ] || { why="$why (a reload must not restart NGINX: that drops every open socket)" SORT=gone; }
+}
+
+# Whether NGINX is done with the reload that we have signalled, and has started nothing: the signal isn't
+# pending any more, and (looked at after that) the master sleeps where it waits for the next one. Only the
+# master's owner and root may see where it sleeps, and not every kernel tells; then it can't be known.
+kept_old() {
+  [ -n "$SIGNALLED" ] || return 1
+  place=$(sed -n 's/^ShdPnd:[[:space:]]*//p' "/proc/$MASTER/status" 2>/dev/null)
+  case $place in *[02468aceACE]) ;; *) return 1 ;; esac # SIGHUP is the lowest bit
+  { read -r place <"/proc/$MASTER/wchan"; } 2>/dev/null
+  case $place in *sigsuspend*) ;; *) return 1 ;; esac
+  look
+  for kid in $kids; do case $OLD_KIDS in *" $kid "*) ;; *) return 1 ;; esac; done
 }
 
 # On the way back, hope ends when NGINX has refused to reload, or is gone, and then for 3 s (it tries to

@@ -2,24 +2,23 @@
 
 # Waits for "commit". End of file, a signal, the timer, and any other word all mean: restore.
 # It polls: in some shells a signal that comes just before `wait` begins doesn't end it.
-# The word's file is this transaction's own: a reader that outlives us can't speak for another one.
+# The word comes as the reader's exit status: a file for it would need room on the disk.
 wait_for_word() {
   tell_workers
   emit ready "$WORKERS"
   exec 3<&0
-  word=$S/word.$TX
-  (IFS= read -r word_read <&3 && printf %s "$word_read" >"$word"; : >"$word.end") >/dev/null 2>&1 9>&- &
+  (IFS= read -r line <&3 || exit 1
+    case $line in commit) exit 10 ;; rollback*) exit 11 ;; *) exit 12 ;; esac) >/dev/null 2>&1 9>&- &
   reader=$!
-  tick; until=$((NOW + CONFIRM_TIMEOUT))
-  while [ ! -e "$word.end" ] && [ -z "$STOP" ] && [ "$NOW" -lt "$until" ]; do nap; tick; done
-  line=
-  if [ -e "$word.end" ]; then { IFS= read -r line <"$word"; } 2>/dev/null; fi
+  tick; until=$((NOW + CONFIRM_TIMEOUT + 1)) # whole seconds: never less than was promised
+  while kill -0 "$reader" 2>/dev/null && [ -z "$STOP" ] && [ "$NOW" -lt "$until" ]; do nap; tick; done
   # A milder signal is lost on a shell that has just been forked, and then we would wait for its word.
-  { kill -KILL "$reader" && wait "$reader"; } 2>/dev/null
+  { kill -KILL "$reader"; wait "$reader"; } 2>/dev/null
+  case $? in 10) line=commit ;; 11) line=rollback ;; 12) line=nonsense ;; *) line= ;; esac
   exec 3<&-
   case $line in
     commit) commit ;;
-    rollback*) restore probe "${line#rollback}" ;;
+    rollback) restore probe '' ;;
     '') undo silence "no word from the client within $CONFIRM_TIMEOUT s" ;;
     *) restore protocol 'unexpected word' ;;
   esac
@@ -27,6 +26,9 @@ wait_for_word() {
 
 commit() {
   step commit
+  each_file still_ours || { overtaken; return; }
+  # Workers that are orphans by now may have answered the probe: nobody could reload them any more.
+  find_master || { restore gone "the master process $MASTER ended"; return; }
   last_revision
   number=$((number + 1))
   if ! mv -- "$S/pending" "$S/revisions/$number" 2>/dev/null; then restore commit "cannot write to $S"; return; fi
@@ -34,8 +36,23 @@ commit() {
   sweep
   prune
   tell_workers
-  emit_done committed "$number" "$WORKERS"
+  generations
+  emit_done committed "$number" "$WORKERS${NL}generations $GENERATIONS $OLDEST"
 }
+
+still_ours() { has_sum "$path" "$after"; }
+
+# Somebody wrote one of the files while we were at it: his text stays, and what is ours goes.
+overtaken() {
+  step restore
+  RESTORING=yes STOP='' bad='' changed=$path cause=overtaken cause_text=
+  read_journal
+  each_file take_back
+  if [ -n "$bad" ]; then emit_done broken overtaken "$bad"; return; fi
+  if test_live && serves_old; then close_pending; emit_done restored overtaken "$changed"
+  else emit_done broken overtaken "$changed$NL$why"; fi
+}
+take_back() { if still_ours; then restore_file; fi; }
 
 last_revision() {
   number=0
@@ -83,15 +100,16 @@ restore() {
     if [ -n "$MASTER" ]; then emit_done broken "$cause" "$cause_text$NL$why"; return; fi
     outcome=stopped # the files are back, and another try could do no more
   fi
-  close_pending
+  close_pending || cause_text="$cause_text${cause_text:+$NL}$S/pending can't be put away: the next command will"
   emit_done "$outcome" "$cause" "$cause_text"
 }
 
 # What was undone, or given up, stays for a look; only the last one.
 close_pending() {
-  rm -rf -- "$S/rejected"
-  mv -- "$S/pending" "$S/rejected" && flush "$S"
+  rm -rf -- "$S/rejected" 2>/dev/null
+  mv -- "$S/pending" "$S/rejected" 2>/dev/null && flush "$S"
   sweep
+  [ ! -d "$S/pending" ]
 }
 
 read_journal() {
@@ -106,36 +124,47 @@ read_journal() {
   done <"$S/pending/journal"
 }
 
-# Neither the old text nor ours, nor the beginning of one that we were writing in place: an edit.
+# Neither the old text nor ours, nor what we were writing in place: an edit.
 find_edit() {
   [ -f "$path" ] || { bad="$bad$path is gone; its old text is $S/pending/$n.before$NL"; return 0; }
   sums "$path"
   now=${SUMS%%"$NL"*}
   if [ "$now" = "$before" ] || [ "$now" = "$after" ]; then return 0; fi
-  if [ "$how" = inplace ]; then
-    case $ACTIVATED in *" $n "*) if is_torn before || is_torn after; then return 0; fi ;; esac
-  fi
+  case $ACTIVATED in *" $n "*) if is_torn; then return 0; fi ;; esac
   bad="$bad$path was edited meanwhile; its old text is $S/pending/$n.before$NL"
 }
+# Each byte is that of the old or the new text at its place, and there are as many as in one of them at least.
 is_torn() {
-  sums "$path"
-  [ "$SUMS." = "$(head -c "$(wc -c <"$path")" "$S/pending/$n.$1" | { sums /dev/stdin; printf '%s.' "$SUMS"; })" ]
+  length=$(($(wc -c <"$path"))) less=$(($(wc -c <"$S/pending/$n.before"))) more=$(($(wc -c <"$S/pending/$n.after")))
+  [ "$length" -ge "$less" ] || [ "$length" -ge "$more" ] || return 1
+  awk 'BEGIN {
+    text = "od -An -v -tx1 <&3"; old = "od -An -v -tx1 <&4"; new = "od -An -v -tx1 <&5"
+    while ((text | getline t) > 0) {
+      if ((old | getline o) <= 0) o = ""
+      if ((new | getline w) <= 0) w = ""
+      count = split(t, T); split(o, O); split(w, W)
+      for (i = 1; i <= count; i++) if (T[i] "" != O[i] "" && T[i] "" != W[i] "") exit 1
+    }
+  }' 3<"$path" 4<"$S/pending/$n.before" 5<"$S/pending/$n.after"
 }
 
 restore_file() {
   if has_sum "$path" "$before"; then return 0; fi
   # Twice: a signal to the whole process group may have ended the copying, not us.
-  put_back || put_back || bad="$bad$path: cannot write the old text back; it is $S/pending/$n.before$NL"
+  put_back || put_back || {
+    disk_trouble "$why"
+    bad="$bad$path: cannot write the old text back$trouble; it is $S/pending/$n.before$NL"
+  }
   return 0
 }
 
+# By a rename where we can; in place needs no room either, if what is there is no shorter.
 put_back() {
-  if [ "$how" != rename ]; then
-    cat -- "$S/pending/$n.before" 2>/dev/null >"$path"
-  elif has_sum "$orig" "$before"; then
-    mv -f -- "$orig" "$path" 2>/dev/null
-  else
-    cp -p -- "$S/pending/$n.before" "$new" 2>/dev/null && mv -f -- "$new" "$path" 2>/dev/null
+  why=
+  if [ "$how" = rename ] && has_sum "$orig" "$before"; then
+    why=$(mv -f -- "$orig" "$path" 2>&1)
+  elif [ "$how" != rename ] || ! { cp -p -- "$S/pending/$n.before" "$new" && mv -f -- "$new" "$path"; } 2>/dev/null; then
+    why=$(write_over "$S/pending/$n.before" 2>&1)
   fi
   flush "$path" "$dir"
   has_sum "$path" "$before"
@@ -161,5 +190,9 @@ serves_old() {
   reload_and_prove && return 0
   find_master
   look
-  [ -n "$MASTER" ] && [ "$MASTER$SERVING" = "$NOTED" ]
+  [ -z "$MASTER" ] || [ "$MASTER$SERVING" != "$NOTED" ] || return 0
+  # It serves our text, and the reload command fails or does nothing: what all of them come down to is left.
+  [ -n "$MASTER" ] && [ -n "$RELOAD" ] || return 1
+  RELOAD=
+  reload_and_prove
 }

@@ -44,6 +44,27 @@ add_sum() {
 }
 has_sum() { sums "$1"; [ "$SUMS" = "$2$NL" ]; }
 
+# Sets trouble: what kind of a disk's trouble a tool's words in $1 are about, to stand behind other words.
+disk_trouble() {
+  case $1 in
+    *[Rr]ead-only*) trouble=' (read-only file system)' ;;
+    *'No space left'* | *[Qq]uota*) trouble=' (no room on the disk)' ;;
+    *ermission\ denied* | *not\ permitted*) trouble=' (permission denied)' ;;
+    *) trouble= ;;
+  esac
+}
+
+# The bytes of $1 into $path, in place, and never giving up room that it has: others wait for it on a
+# full disk, and the way back needs it. First the growth, then over the old bytes, then the cut.
+# Killed in between, every byte is that of the old or the new text at its place (is_torn).
+write_over() {
+  has=$(($(wc -c <"$path"))) needs=$(($(wc -c <"$1")))
+  if [ "$needs" -gt "$has" ] && ! tail -c "+$((has + 1))" -- "$1" >>"$path"; then cut_to "$has"; return 1; fi
+  cat -- "$1" 1<>"$path" || return 1
+  [ "$needs" -ge "$has" ] || cut_to "$needs"
+}
+cut_to() { dd if=/dev/null of="$path" bs=1 seek="$1" count=0 2>/dev/null; }
+
 flush() { sync "$@" 2>/dev/null || sync; } # old sync takes no names: then everything is flushed
 
 # NOW: seconds on a clock that nobody sets (where there is no such clock, the wall's).
@@ -64,5 +85,10 @@ nap() { sleep 0.01 2>/dev/null || sleep 1; }
 outside() { (umask 022; exec "$@") 9>&-; }
 nginx() {
   if [ -n "$PREFIX" ]; then set -- -p "$PREFIX" "$@"; fi
-  outside "$BIN" -c "$CONF" "$@" </dev/null
+  patiently "$BIN" -c "$CONF" "$@" </dev/null
+}
+# At most $PATIENCE seconds: an include that names a FIFO or a device has nginx wait, or read, for ever.
+patiently() {
+  if have timeout; then set -- timeout "$PATIENCE" "$@"; fi
+  outside "$@"
 }

@@ -18,11 +18,11 @@ each_file() {
 do_transaction() {
   locate || return 0
   [ -n "$MASTER" ] || { refuse_without_master; return; }
-  make_state || { refuse no-state "$S"; return; }
+  make_state || return 0
   lock || return 0
   if [ -d "$S/pending" ]; then
     refuse pending ''
-  elif base_unchanged; then
+  elif await_others && base_unchanged && few_draining; then
     sweep
     stage_and_go
   fi
@@ -32,6 +32,18 @@ do_transaction() {
 refuse_without_master() {
   no_master
   case $why in *reloaded) refuse no-master "$why" ;; *) refuse not-running "$PIDFILE" ;; esac
+}
+
+# Each reload leaves a generation of workers to drain; the user may set how many there can be.
+few_draining() {
+  [ "$MAX_DRAINING" -gt 0 ] || return 0
+  look
+  generations
+  [ "$GENERATIONS" -ge "$MAX_DRAINING" ] || return 0
+  # shellcheck disable=SC2086 # a list of numbers
+  set -- $DRAINING
+  refuse draining "$GENERATIONS $# $OLDEST"
+  return 1
 }
 
 # Every file of the plan's snapshot still has the checksum it had then.
@@ -65,14 +77,15 @@ stage_and_go() {
   [ -z "$STOP" ] || { abandon stage ''; return; }
   { each_file echo_names >"$S/staging"; } 2>/dev/null || { refuse no-space "$S"; sweep; return; }
   IN_PLACE=
-  MOUNTS=$NL$(printf %b "$(cut -d' ' -f5 /proc/self/mountinfo 2>/dev/null)")$NL # a blank stands there as \040
+  # A blank stands there as \040, which printf knows as \0040.
+  MOUNTS=$NL$(printf %b "$(cut -d' ' -f5 /proc/self/mountinfo 2>/dev/null | sed 's/\\\([0-7][0-7][0-7]\)/\\0\1/g')")$NL
   each_file stage_file || { abandon stage "$path: $why"; return; }
   each_file check_staged || { abandon stage "$path: $why"; return; }
   may_reload || { abandon reload-denied "$why"; return; }
   test_staged || { abandon test "$why"; return; }
   same_list || { sweep; refuse stale "$changed"; return; }
   step checkpoint
-  checkpoint || { abandon checkpoint "$why"; return; }
+  checkpoint || { overtaken_early || abandon "$lack" "$why"; return; }
   go_live
 }
 
@@ -81,7 +94,7 @@ echo_names() { printf '%s\n%s\n' "$new" "$orig"; }
 # A temporary copy beside the live file, with its owner, mode and attributes, and the new bytes.
 stage_file() {
   how=rename reason=
-  if cp --preserve=all -- "$path" "$new" 2>/dev/null || cp -p -- "$path" "$new" 2>/dev/null; then
+  if cp --preserve=all -- "$path" "$new" 2>/dev/null || why=$(cp -p -- "$path" "$new" 2>&1); then
     # Owner and mode, links: a copy that can't be alike, or a file with other names, keeps its inode.
     line=$(stat -c '%u:%g:%a:%h' -- "$new" "$path" 2>/dev/null || stat -f '%u:%g:%Lp:%l' -- "$new" "$path")
     if [ "${line%%"$NL"*}" != "${line#*"$NL"}" ]; then
@@ -90,11 +103,14 @@ stage_file() {
     fi
     case $MOUNTS in *"$NL$path$NL"*) how=inplace reason='bind mount' ;; esac
   else
-    # The directory isn't ours to write, or is full: stage in the state directory, write in place.
-    rm -f -- "$new"
-    new=$S/stage/$n how=inplace reason='no room or right for a copy beside it'
+    rm -f -- "$new" 2>/dev/null
+    disk_trouble "$why"
+    # On a full disk there is nothing to be won by writing in place.
+    case $trouble in *room*) why="no room to stage the new text beside it"; return 1 ;; esac
+    # The directory isn't ours to write: stage in the state directory, write in place.
+    new=$S/stage/$n how=inplace reason='no right to put a copy beside it'
     if ! { mkdir -p -- "$S/stage" && cp -p -- "$path" "$new"; } 2>/dev/null; then
-      why='no room to stage the new text'
+      why="no room to stage the new text in $S"
       return 1
     fi
   fi
@@ -104,7 +120,12 @@ stage_file() {
     emit inplace "$path ($reason)"
   fi
   eval "how_$n=\$how new_$n=\$new"
-  { take "$size" >"$new"; } 2>/dev/null || { why='no room to stage the new text'; return 1; }
+  { take "$size" >"$new"; } 2>/dev/null && return 0
+  case $? in
+    124 | 143) why="the new text did not come within $CONFIRM_TIMEOUT s" ;; # timeout's, and old busybox's
+    *) why="no room to stage the new text in ${new%/*}" ;;
+  esac
+  return 1
 }
 
 # Opens $path for writing, which changes nothing: in some shells root passes any [ -w ].
@@ -127,31 +148,34 @@ test_staged() {
     n=$((n + 1))
     eval "set -- \"\$@\" \"\$new_$n\" \"\$path_$n\""
   done
-  code=99 why=
+  why=
   if [ "$(id -u)" = 0 ] && have unshare; then
     # Old versions of unshare leave mounts shared: without a private root nothing is mounted.
     # shellcheck disable=SC2016 # expanded by the inner shell
     why=$(outside unshare -m sh -c '
-      bin=$1 conf=$2 prefix=$3 dump=$4; shift 4
+      bin=$1 conf=$2 prefix=$3; shift 3
       mount --make-rprivate / || exit 99
       while [ $# -gt 0 ]; do mount --bind "$1" "$2" 2>/dev/null || mount -o bind "$1" "$2" || exit 99; shift 2; done
       if [ -n "$prefix" ]; then set -- -p "$prefix"; fi
-      "$bin" "$@" -c "$conf" -T >"$dump" || exit 98' sh "$BIN" "$CONF" "$PREFIX" "$S/dump" "$@" 2>&1 </dev/null)
-    code=$?
+      { "$bin" "$@" -c "$conf" -T; echo "# status $?"; } \
+        | sed -n "s/^# configuration file \(.*\):\$/# file \1/p; \$p"' sh "$BIN" "$CONF" "$PREFIX" "$@" 2>&1 </dev/null)
     drop_empty_pid_file
   fi
+  # NGINX's complaints, then the files that it read, then its exit status: none of it needs room on a disk.
+  code=${why##*"$NL"} STAGED_LIST=$(printf '%s\n' "$why" | sed -n 's/^# file //p')
+  why=$(printf '%s\n' "$why" | grep -v '^# ')
   case $code in
-    0) step test 'before activation, in a mount namespace' ;;
-    98) step test 'before activation, in a mount namespace'; return 1 ;;
-    *) rm -f -- "$S/dump"; step test 'after activation' ;;
+    '# status 0') step test 'before activation, in a mount namespace' ;;
+    '# status '*) step test 'before activation, in a mount namespace'; return 1 ;;
+    *) STAGED_LIST='' why=''; step test 'after activation' ;;
   esac
 }
 
 # The configuration consists of the files that the plan knows: no include has brought in another.
 same_list() {
   changed=
-  if [ -f "$S/dump" ]; then
-    LISTED=$(sed -n 's/^# configuration file \(.*\):$/\1/p' "$S/dump")
+  if [ -n "$STAGED_LIST" ]; then
+    LISTED=$STAGED_LIST
     compare_list && return 0
   fi
   # The new text itself may include more; so it is the live tree that counts.
@@ -162,11 +186,10 @@ same_list() {
 # LISTED against BASE_PATHS; a test that fails lists nothing, and then there is nothing to compare.
 compare_list() {
   [ -n "$LISTED" ] || return 0
-  known=
-  each_line keep_configuration "$LISTED"
+  configuration_files "$LISTED"
   set -f; IFS=$NL
   # shellcheck disable=SC2086 # split at line ends on purpose
-  set -- $known
+  set -- $FILES
   unset IFS; set +f
   [ $# -gt 0 ] || return 0
   reals=$(real_names "$@")
@@ -176,15 +199,14 @@ compare_list() {
   changed=$(printf '%s\n' "$changed" | sort | uniq -u)
   [ -z "$changed" ]
 }
-keep_configuration() { if is_configuration "$line"; then known=$known$line$NL; fi; }
 
 # The undo, on disk before the do.
 checkpoint() {
-  why="cannot write to $S"
+  why="cannot write to $S" lack=checkpoint
   undo=$S/pending.tmp
   mkdir -- "$undo" 2>/dev/null || return 1
-  { { printf 'tx %s\nwho %s\nsince %s\nmessage %s\n' "$TX" "$WHO" "$(date +%s)" "$MESSAGE" \
-    && each_file meta_line; } >"$undo/meta"; } 2>/dev/null || return 1
+  { { printf 'tx %s\nwho %s\nsince %s\nmessage %s\ndigest %s\nkind %s\n' \
+    "$TX" "$WHO" "$(date +%s)" "$MESSAGE" "$DIGEST" "$KIND" && each_file meta_line; } >"$undo/meta"; } 2>/dev/null || return 1
   look
   { printf 'workers %s\n' "$MASTER$SERVING" >"$undo/journal"; } 2>/dev/null || return 1
   each_file save_copies || return 1
@@ -193,6 +215,8 @@ checkpoint() {
   while [ "$n" -lt "$COUNT" ]; do n=$((n + 1)); eval "set -- \"\$@\" \"\$new_$n\""; done
   flush "$@"
   each_file still_there || return 1
+  if somebody_edits; then return 1; fi
+  is_master "$MASTER" || { lack=gone why="the master process $MASTER ended"; return 1; }
   [ -z "$STOP" ] || return 1
   mv -- "$undo" "$S/pending" && flush "$S"
 }
@@ -203,17 +227,29 @@ save_copies() {
   cp -p -- "$path" "$undo/$n.before" 2>/dev/null && cp -p -- "$new" "$undo/$n.after" 2>/dev/null || return 1
   # The old file itself, kept under a name no glob loads: the way back needs no disk space.
   if [ "$how" = rename ]; then ln -- "$path" "$orig" 2>/dev/null; fi
-  has_sum "$undo/$n.before" "$before" || { why="$path changed meanwhile"; return 1; }
+  has_sum "$undo/$n.before" "$before" || { changed=$path; return 1; }
 }
 
-still_there() { has_sum "$path" "$before" || { why="$path changed meanwhile"; return 1; }; }
+still_there() { has_sum "$path" "$before" || { changed=$path; return 1; }; }
+
+# Nothing live was touched, and somebody else has begun to edit: his turn.
+overtaken_early() {
+  [ -z "$STOP" ] || return 1
+  if [ -n "$changed" ]; then sweep; refuse stale "$changed"; return; fi
+  [ -n "$other" ] || return 1
+  sweep
+  refuse "$kind" "$other"
+}
 
 note() { { printf '%s\n' "$1" >>"$S/pending/journal"; } 2>/dev/null; }
 
 go_live() {
   step activate "$COUNT${IN_PLACE:+, in place: ${IN_PLACE#, }}"
   [ -z "$STOP" ] || { undo activate ''; return; }
-  each_file activate_file || { undo activate "$path: $why"; return; }
+  each_file activate_file || {
+    if [ -n "$changed" ]; then overtaken; else undo activate "$path: $why"; fi
+    return
+  }
   test_live || { undo test "$why"; return; }
   step reload
   reload_and_prove || { undo "reload${SORT:+-$SORT}" "$why"; return; }
@@ -221,10 +257,14 @@ go_live() {
 }
 
 activate_file() {
-  why='cannot replace it'
+  still_there || return 1
+  why="cannot write to $S"
   note "activating $n" || return 1
-  if [ "$how" = rename ]; then mv -f -- "$new" "$path" 2>/dev/null && flush "$dir"
-  else flush "$S/pending/journal" && cat -- "$new" 2>/dev/null >"$path" && flush "$path"; fi
+  if [ "$how" = rename ]; then why=$(mv -f -- "$new" "$path" 2>&1) && flush "$dir" && return 0
+  else flush "$S/pending/journal" && why=$(write_over "$new" 2>&1) && flush "$path" && return 0; fi
+  disk_trouble "$why"
+  why="cannot replace it$trouble"
+  return 1
 }
 
 # The live tree passes, or fails only as it did before us.

@@ -74,10 +74,14 @@ class _Login:
         for attempt in range(_PASSPHRASE_TRIES if file.encrypted else 1):
             passphrase = None
             if file.encrypted:
-                again = "Wrong passphrase. " if attempt else ""
+                # Each try is a question of its own: the same question is asked only once.
+                again = f"Wrong passphrase, try {attempt + 1} of {_PASSPHRASE_TRIES}. " if attempt else ""
                 passphrase = self._ask(f"{again}Passphrase for {file.path}: ")
                 if not passphrase:
-                    self._notes.append(f"{file.path} is encrypted, and there is no terminal to ask on")
+                    why = (
+                        "there is no terminal to ask on" if passphrase is None else "no passphrase was given"
+                    )
+                    self._notes.append(f"{file.path} is encrypted, and {why}")
                     return None
             try:
                 return _load_private(file, passphrase, self._hop.certificate_files)
@@ -91,6 +95,10 @@ class _Login:
         """True when the server takes it; False when it wants another."""
         import paramiko
 
+        # An agent may ask its user first; a server just answers.
+        patience = self._hop.connect_timeout
+        asks = label.endswith("(agent)")
+        self._transport.auth_timeout = max(patience, _AGENT_TIMEOUT) if asks else patience
         try:
             if key is None:  # "none", RFC 4252 section 5.2: it also tells what the server would accept
                 more = self._transport.auth_none(self._hop.user)
@@ -106,7 +114,7 @@ class _Login:
             ) from exc
         except paramiko.AuthenticationException as exc:
             return self._rejected(label, exc)
-        except (paramiko.SSHException, EOFError, OSError) as exc:
+        except Exception as exc:  # a hostile packet makes paramiko raise anything
             return self._rejected(label, exc)
         if more:
             raise self._error(
@@ -116,6 +124,12 @@ class _Login:
         return True
 
     def _rejected(self, label: str, exc: Exception) -> bool:
+        if "timeout" in str(exc).lower():  # paramiko's word for no answer is that of a refusal
+            raise ConnectionFailed(
+                f"{self._hop.place} doesn't answer our login: no word for {self._transport.auth_timeout:g} s",
+                node=self._hop.name,
+                hint="is the network or the server stuck? (ConnectTimeout in ssh_config)",
+            ) from exc
         if self._transport.is_active():
             if label != "no key":
                 self._tried.append(label)

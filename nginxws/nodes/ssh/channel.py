@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from nginxws.errors import ConnectionFailed
+from nginxws.nodes.limits import REQUEST, STALL
+from nginxws.nodes.patience import Patience
 from nginxws.nodes.transport import STDERR_LIMIT
 
 _CHUNK = 65536
 _ENDED = "the program ended before it had read all its input"
 _SLICE = 0.1  # seconds of waiting for output after which standard error is drained
+_LOOKS = 64  # pieces of output taken at a time
 _STALL = 0.05  # seconds without room to write after which we look whether the other side is stuck writing
 
 Lost = Callable[[], ConnectionFailed | None]
@@ -31,7 +34,7 @@ class ChannelStream:
         self._lost = lost
 
     def send(self, data: bytes) -> None:
-        self._channel.settimeout(None)
+        self._channel.settimeout(STALL)  # a window that never opens
         with _translated(self._lost, "the connection broke while sending"):
             self._channel.sendall(data)
 
@@ -58,13 +61,16 @@ class SshProcess:
             raise ValueError("write after close_stdin")
         view = memoryview(data)
         self._channel.settimeout(_STALL)
+        patience = Patience()
         while view:
+            patience.check(len(self._out))
             try:
                 with _translated(self._lost, _ENDED):
                     sent = self._channel.send(bytes(view[:_CHUNK]))
             except TimeoutError:
                 self._absorb()  # it may be stuck writing to us
                 continue
+            patience.moved()
             if not sent:
                 raise self._lost() or ConnectionFailed(_ENDED)
             view = view[sent:]
@@ -123,12 +129,16 @@ class SshProcess:
 
     def _absorb(self) -> None:
         """Take what has come, so that the program can go on writing."""
-        while self._channel.recv_ready():
+        for _ in range(_LOOKS):
+            if not self._channel.recv_ready() or len(self._out) > REQUEST:
+                break
             self._out += self._channel.recv(_CHUNK)
         self._drain_stderr()
 
     def _drain_stderr(self) -> None:
-        while self._channel.recv_stderr_ready():
+        for _ in range(_LOOKS):  # a program that never stops talking isn't waited for
+            if not self._channel.recv_stderr_ready():
+                break
             self._err += self._channel.recv_stderr(_CHUNK)[: STDERR_LIMIT - len(self._err)]
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from nginxws.errors import InvalidInput
 from nginxws.nodes.connect import SshOptions
-from nginxws.nodes.ssh.config import Setting, lookup
+from nginxws.nodes.ssh.certificates import CA_ALGORITHMS
+from nginxws.nodes.ssh.config import Setting, lookup, matches
 from nginxws.nodes.transport import Target
 
 _MAX_HOPS = 8
@@ -24,7 +25,7 @@ _Found = Mapping[str, list[Setting]]
 class Trust(StrEnum):
     """What becomes of a host key that no known_hosts file has. A changed key is always refused."""
 
-    STRICT = "strict"  # yes, ask (nobody is asked: refused with the fingerprint), and no (see below)
+    STRICT = "strict"  # yes, ask (nobody is asked: refused with the fingerprint), and no, off (see below)
     ACCEPT_NEW = "accept-new"
 
 
@@ -52,6 +53,9 @@ class HostSettings:
     identities_only: bool
     agent: str | None
     host_key_algorithms: tuple[str, ...]
+    ca_algorithms: tuple[str, ...]
+    hash_known_hosts: bool
+    check_address: bool
     connect_timeout: float
     alive_interval: int
     alive_count: int
@@ -140,7 +144,10 @@ def _host(target: Target, found: _Found, options: SshOptions, home: Path) -> Hos
         certificate_files=_paths(found, "certificatefile", expand),
         identities_only=_flag(found, "identitiesonly"),
         agent=_agent(found, expand),
-        host_key_algorithms=_algorithms(found),
+        host_key_algorithms=_algorithms(found, "hostkeyalgorithms"),
+        ca_algorithms=_ca_algorithms(found),
+        hash_known_hosts=_flag(found, "hashknownhosts"),
+        check_address=_flag(found, "checkhostip") and not alias and "proxycommand" not in found,
         connect_timeout=options.connect_timeout or _number(found, "connecttimeout", 15, 86400) or 15,
         alive_interval=_number(found, "serveraliveinterval", 15, 86400),
         alive_count=_number(found, "serveralivecountmax", 3, 1000),
@@ -236,10 +243,9 @@ def _trust(found: _Found, options: SshOptions) -> Trust:
     value = _first(found, "stricthostkeychecking", "ask").lower()
     if value not in ("yes", "true", "no", "false", "off", "ask", "accept-new"):
         setting = found["stricthostkeychecking"][0]
-        raise setting.error(f"bad StrictHostKeyChecking {value!r}", "yes, ask, accept-new or no")
-    # 'no' also means "take new keys" to ssh(1), which then even goes on when a key has changed: we don't.
-    accepting = options.accept_new or value in ("accept-new", "no", "false", "off")
-    return Trust.ACCEPT_NEW if accepting else Trust.STRICT
+        raise setting.error(f"bad StrictHostKeyChecking {value!r}", "yes, ask or accept-new")
+    # To ssh(1), 'no' and 'off' mean not to look. We always do: who trusts at first sight says accept-new.
+    return Trust.ACCEPT_NEW if options.accept_new or value == "accept-new" else Trust.STRICT
 
 
 def _agent(found: _Found, expand: _Expander) -> str | None:
@@ -255,12 +261,18 @@ def _agent(found: _Found, expand: _Expander) -> str | None:
     return str(expand.path(setting.text, setting))
 
 
-def _algorithms(found: _Found) -> tuple[str, ...]:
+def _algorithms(found: _Found, keyword: str) -> tuple[str, ...]:
     """The plain list form; the +, - and ^ forms edit ssh's own default list, which isn't ours."""
-    if "hostkeyalgorithms" not in found:
-        return ()
-    setting = found["hostkeyalgorithms"][0]
-    return () if setting.text[:1] in "+-^" else tuple(setting.text.split(","))
+    text = _first(found, keyword, "+")
+    return () if text[:1] in "+-^" else tuple(text.split(","))
+
+
+def _ca_algorithms(found: _Found) -> tuple[str, ...]:
+    """Fewer than the default ones if so configured, never others."""
+    allowed = _algorithms(found, "casignaturealgorithms") or CA_ALGORITHMS
+    text = _first(found, "casignaturealgorithms", "+")
+    refused = text[1:].split(",") if text.startswith("-") else []
+    return tuple(name for name in CA_ALGORITHMS if name in allowed and not matches(refused, name))
 
 
 def _family(found: _Found) -> int:

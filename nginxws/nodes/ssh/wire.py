@@ -32,6 +32,8 @@ class Link:
         self.settimeout = sock.settimeout
         tcp = isinstance(sock, socket.socket) and sock.family in (socket.AF_INET, socket.AF_INET6)
         self._quick = _QUICKACK is not None and tcp
+        #: Where a direct connection leads; None for one through something else.
+        self.address: str | None = sock.getpeername()[0] if tcp else None
         self._closed = False  # paramiko's Transport looks at this
 
     def recv(self, size: int) -> bytes:

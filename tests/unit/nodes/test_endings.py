@@ -24,6 +24,13 @@ from nginxws.nodes.session import Done
         (Done("refused", "locked", ""), LockedError, "somebody"),
         (Done("refused", "stale", "/a\n/b\n"), StaleError, "/a, /b"),
         (Done("refused", "pending", ""), StaleError, "interrupted"),
+        (Done("refused", "certbot", "7\n/e/.certbot.lock"), LockedError, "certbot is at work"),
+        (Done("refused", "editor", "7\n/e/.x.swp\nme"), LockedError, "me has the file open in an editor"),
+        (Done("refused", "editor", "7\n/e/.x.swp"), LockedError, "somebody has"),
+        (Done("refused", "draining", "3 6 90"), NodeError, "6 old workers of 3 generations still drain"),
+        (Done("refused", "draining", "x"), NodeError, "0 old workers"),
+        (Done("restored", "overtaken", "/a"), StaleError, "somebody else wrote /a meanwhile"),
+        (Done("broken", "overtaken", "/a"), RestoreFailed, "wrote a file meanwhile, and the restore failed"),
         (Done("refused", "no-state", "/s"), NodeError, "/s"),
         (Done("refused", "unheard-of", ""), NodeError, "unheard-of"),
         (Done("failed", "test", "emerg"), NodeError, "nothing was changed"),
@@ -61,7 +68,7 @@ def test_an_interrupt_is_told_as_such_only_when_everything_is_as_it_was() -> Non
 
 
 def test_the_words_are_ours_when_we_refused() -> None:
-    assert failure("lb", Done("restored", "probe", "no  answer"), refused="no answer").detail == "no answer"
+    assert failure("lb", Done("restored", "probe", ""), refused="no answer").detail == "no answer"
     assert failure("lb", Done("restored", "test", "emerg"), refused="no answer").detail == "emerg"
 
 

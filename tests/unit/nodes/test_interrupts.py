@@ -53,3 +53,11 @@ def test_outside_the_main_thread_nothing_is_touched() -> None:
     thread.start()
     thread.join()
     assert found == [signal.getsignal(signal.SIGTERM)]
+
+
+def test_a_thread_only_hears_of_it() -> None:
+    interrupts = Interrupts()
+    with interrupts.listener() as listener, listener.raised():
+        assert not listener.asked
+        interrupts.asked = True
+        assert listener.asked

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 
 from nginxws.errors import AuthenticationFailed, ConnectionFailed, NginxwsError, NodeError, ProtocolError
-from nginxws.nodes.session import MAX_FRAME, MAX_NOISE, Done, Frame, Session
+from nginxws.nodes.limits import FRAME, NOISE
+from nginxws.nodes.session import Done, Frame, Session
 from nginxws.nodes.sudo import Sudo, SudoMode
 from nginxws.nodes.transport import ByteStream
 
@@ -83,11 +84,12 @@ def frame(kind: str, payload: bytes) -> bytes:
 def session(
     *says: bytes | None, sudo: Sudo | None = None, stderr: bytes = b"", deaf: bool = False
 ) -> Session:
-    """A session whose node greets, then says this; ``HELLO`` stands for the greeting."""
+    """A session that asks for recovery, whose node says this; ``HELLO`` stands for the greeting."""
     process = FakeProcess([], stderr=stderr, deaf=deaf)
     made = Session(FakeTransport(process), sudo or Sudo(), text=b"script")
     hello = frame("hello", f"1 42 {made._nonce}".encode())
     process.says = [None if part is None else part.replace(b"HELLO", hello) for part in says]
+    made.request("recover", [])
     return made
 
 
@@ -100,14 +102,12 @@ def test_frames_up_to_the_last() -> None:
 
 @given(st.lists(st.binary(max_size=40), max_size=5), st.integers(1, 20))
 def test_any_payload_in_any_pieces(payloads: list[bytes], size: int) -> None:
-    seen: list[Frame] = []
     talk = session(b"HELLO")
-    text = b"".join(frame("bytes", payload) for payload in payloads) + frame("done", b"ok end\n")
+    text = b"".join(frame("bytes", payload) for payload in payloads)
     process = talk._process
     assert isinstance(process, FakeProcess)
     process.says += [text[i : i + size] for i in range(0, len(text), size)]
-    talk.frames(seen.append)
-    assert [one.payload for one in seen] == payloads
+    assert [talk.next_frame().payload for _ in payloads] == payloads
 
 
 @given(st.binary(max_size=200).filter(lambda data: b"@done" not in data))
@@ -127,10 +127,10 @@ def test_noise_before_the_greeting_is_skipped(noise: bytes) -> None:
     [
         (b"HELLO@Step 1\nx\n", "unexpected answer"),
         (b"HELLO@step 01\nx\n", "unexpected answer"),
-        (b"HELLO@step %d\n" % (MAX_FRAME + 1), "announces"),
+        (b"HELLO@step %d\n" % (FRAME + 1), "announces"),
         (b"HELLO" + b"x" * 100, "without end"),
         (b"HELLO@step 1\nxy\n", "longer than announced"),
-        (b"noise\n" * MAX_NOISE, "doesn't stop"),
+        (b"noise\n" * NOISE, "doesn't stop"),
     ],
 )
 def test_protocol_errors(says: bytes, words: str) -> None:

@@ -55,7 +55,8 @@ class FakeSession:
         self.answers = list(answers)
         self.asked: list[tuple[str, dict[str, str]]] = []
 
-    def request(self, word: str, parameters: Iterable[tuple[str, str]], tail: bytes = b"") -> None:
+    def request(self, word: str, parameters: Iterable[tuple[str, str]], *, continues: bool = False) -> None:
+        assert continues == (word == "read")
         self.asked.append((word, dict(parameters)))
 
     def frames(self, on_frame: Callable[[Frame], None]) -> Done:

@@ -8,6 +8,10 @@ from nginxws.errors import AuthenticationFailed, InvalidInput
 from nginxws.nodes.sudo import Sudo, SudoMode
 
 ARGV = ["sh", "-c", "true"]
+FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+NIXOS = "/run/wrappers/bin:/run/current-system/sw/bin"
+#: A program that gets a password is never looked for in the account's own folders.
+ENV = ("/usr/bin/env", "LC_ALL=C", f"PATH={FOLDERS}:{NIXOS}")
 
 
 def test_none_changes_nothing() -> None:
@@ -19,13 +23,13 @@ def test_none_changes_nothing() -> None:
 
 def test_passwordless_never_asks() -> None:
     sudo = Sudo(SudoMode.PASSWORDLESS)
-    assert sudo.wrap(ARGV) == ["env", "LC_ALL=C", "sudo", "-n", "--", *ARGV]
+    assert sudo.wrap(ARGV) == [*ENV, "sudo", "-n", "--", *ARGV]
     assert sudo.first_line() == b""
 
 
 def test_password_goes_to_the_input_and_nowhere_else() -> None:
     sudo = Sudo(SudoMode.PASSWORD, "pässword")
-    assert sudo.wrap(ARGV) == ["env", "LC_ALL=C", "sudo", "-k", "-S", "-p", "", "--", *ARGV]
+    assert sudo.wrap(ARGV) == [*ENV, "sudo", "-k", "-S", "-p", "", "--", *ARGV]
     assert sudo.first_line() == "pässword\n".encode()
     assert "pässword" not in repr(sudo)
 

@@ -11,6 +11,7 @@ import pytest
 
 from nginxws.errors import ExitCode, Interrupted, LockedError, NginxwsError, Restored
 from nginxws.nodes import transaction
+from nginxws.nodes.interrupts import Interrupts
 from nginxws.nodes.options import NodeOptions
 from nginxws.nodes.session import Done, Frame, Session
 from nginxws.plan import FilePlan, NodePlan
@@ -84,13 +85,16 @@ def committed(session: FakeSession) -> Iterable[Frame | Done]:
     yield Frame("inplace", b"/etc/x (bind mount)")
     yield Frame("ready", b"7 serving")
     assert session.said == ["commit"]
-    yield Done("committed", "3", "5 draining\n7 serving\n8 serving")
+    yield Done("committed", "3", "5 draining\n7 serving\n8 serving\ngenerations 1 90")
 
 
 def test_commit() -> None:
     session, result = run(committed)
     assert result == transaction.Committed(
-        3, "before activation, in a mount namespace", 2, 1, ("/etc/x (bind mount)",)
+        3,
+        "before activation, in a mount namespace",
+        transaction.Workers(2, 1, 1, 90),
+        ("/etc/x (bind mount)",),
     )
     ((word, parameters, tail),) = session.requests
     assert (word, tail) == ("transaction", b"after!")
@@ -99,11 +103,24 @@ def test_commit() -> None:
     assert parameters["log"] == "/log"
 
 
+@pytest.mark.parametrize(
+    ("text", "workers"),
+    [
+        ("", transaction.Workers()),
+        ("7 serving", transaction.Workers(1)),
+        ("7 serving\n8 draining\ngenerations 1 2", transaction.Workers(1, 1, 1, 2)),
+        ("generations 1\ngenerations x y\nnonsense\n7 resting", transaction.Workers()),
+    ],
+)
+def test_workers(text: str, workers: transaction.Workers) -> None:
+    assert transaction.Workers.parse(text) == workers
+
+
 def test_a_refusal_of_the_probe() -> None:
     def play(session: FakeSession) -> Iterable[Frame | Done]:
         yield Frame("ready", b"")
         assert session.said == ["rollback no answer"]
-        yield Done("restored", "probe", "no answer")
+        yield Done("restored", "probe", "")
 
     _session, error = run(play, lambda: "no answer")
     assert isinstance(error, Restored)
@@ -194,3 +211,24 @@ def test_unlock() -> None:
 
 def test_ids_differ() -> None:
     assert len({transaction.new_id() for _ in range(10)}) == 10
+
+
+def test_a_thread_hears_of_a_signal_after_its_proof() -> None:
+    """Nothing breaks the proof off there: what it says doesn't count any more."""
+    interrupts = Interrupts()
+
+    def decide() -> None:
+        interrupts.asked = True
+
+    def play(session: FakeSession) -> Iterable[Frame | Done]:
+        yield step("stage")
+        yield Frame("ready", b"")
+        assert session.said == ["rollback interrupted"]
+        yield Done("restored", "signal", "")
+
+    session = FakeSession(play)
+    with pytest.raises(Interrupted):
+        transaction.run(
+            real(session), PLAN, NodeOptions(), "tx1", lambda *_: None, decide, interrupts.listener()
+        )
+    assert session.said == ["rollback interrupted"]

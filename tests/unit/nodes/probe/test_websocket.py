@@ -188,3 +188,15 @@ def test_idle_dropped_silently(opened: Open) -> None:
     result = idle(opened(TimeoutError(), TimeoutError())[0], 0.01)
     assert not result.lived
     assert "ping is not answered" in result.message
+
+
+def test_a_server_that_talks_on_while_nobody_reads_fills_no_memory(opened: Open) -> None:
+    large = bytes([BINARY, 126]) + (60_000).to_bytes(2, "big") + bytes(60_000)
+    empty = frame(0x01) + frame(0x00) * 10_000 + frame(0x80)
+    connection, _ = opened(*[large] * 200, empty, frame(TEXT) * 50_000, frame(PONG, b"nginxws"))
+    assert connection.ping(90)
+    kept = []
+    while (got := connection.receive(1)).kind != "closed":
+        kept.append(got)
+    assert sum(len(message.data) for message in kept) < 5_000_000
+    assert 0 < len(kept) < 20_000

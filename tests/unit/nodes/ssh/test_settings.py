@@ -82,8 +82,8 @@ def test_proxy_command_tokens(tmp_path: Path) -> None:
         ("yes", False, Trust.STRICT),
         ("ask", False, Trust.STRICT),
         ("accept-new", False, Trust.ACCEPT_NEW),
-        ("no", False, Trust.ACCEPT_NEW),
-        ("off", False, Trust.ACCEPT_NEW),
+        ("no", False, Trust.STRICT),
+        ("off", False, Trust.STRICT),
         ("yes", True, Trust.ACCEPT_NEW),
     ],
 )
