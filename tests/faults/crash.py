@@ -1,6 +1,6 @@
 """Programs that end the node script: the k-th of those that change files takes it down.
 
-They stand first on PATH, count themselves, and are the real ones otherwise.
+They stand before the system's, count themselves, and are the real ones otherwise.
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from faults.variants import BEGINNING
+
 #: Whatever the node script changes files with; its own redirections stand beside one of these.
-TOOLS = ("cat", "chmod", "cp", "ln", "mkdir", "mv", "rm")
+TOOLS = ("cat", "chmod", "cp", "dd", "ln", "mkdir", "mv", "rm", "tail")
 
 _SHIM = """#!/bin/sh
 at=
@@ -27,7 +29,7 @@ exit "$code"
 """
 
 #: What makes a node script known to its tools.
-MARK = ("\nset -u\n", "\nset -u\nNODE=$$; export NODE\n")
+MARK = (BEGINNING, f"{BEGINNING}NODE=$$; export NODE\n")
 
 
 class CrashPoints:

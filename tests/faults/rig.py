@@ -1,45 +1,34 @@
-"""A node to break things on: its command lines, its node scripts that stop on request, its invariants."""
+"""A node to break things on, and the course of one cell: a command is stopped, struck, and judged."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from faults.variants import BEFORE_THE_WORD, Mutation, mutate, stopping_at
+from faults.fault import Fault, Hit
+from faults.judge import Outcome, judge
+from faults.launcher import Launcher, Started
+from faults.variants import Mutation
 from support.backend import Backend, open_socket
 from support.lines import TcpProxy
 from support.nginx import NginxNode, site_conf, wait_for
 from support.sshd import SshServer
+from websockets.sync.client import ClientConnection
 
+from nginxws.errors import NginxwsError
 from nginxws.nodes.link import NodeLink
 from nginxws.nodes.local import LocalTransport
 from nginxws.nodes.options import NodeOptions
 from nginxws.nodes.reading import read_node
 from nginxws.nodes.script import script
 from nginxws.nodes.sudo import Sudo
-
-
-def descendants(pid: int) -> list[tuple[int, str]]:
-    """Pid and command of every process below one."""
-    rows = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
-    table = [line.split(None, 2) for line in rows.stdout.splitlines()]
-    found, parents = [], {pid}
-    while parents:
-        below = [(int(p), args) for p, parent, args in table if int(parent) in parents]
-        found += below
-        parents = {p for p, _args in below}
-    return found
 
 
 def has_ended(pid: int) -> bool:
@@ -50,99 +39,181 @@ def has_ended(pid: int) -> bool:
         return True
 
 
-@dataclass
-class Outcome:
-    """How a command with a fault in it ended, and what was wrong afterwards."""
+class Rig(Launcher):
+    """One balancer with a live socket through it, and ways to run and break commands on it.
 
-    code: int
-    output: str
-    state: str  # "old" or "new" when the configuration is whole
-    helped: bool  # the next command had something to put right
-    violations: list[str] = field(default_factory=list)
+    The node lies on a small disk of its own, mounted at ``disk``. The change under test
+    writes ``node.site`` and ``shared``, which has a second name and is so written in place.
+    """
 
-
-OVER_SSH = ", over ssh"
-"""Ending of a fault's name: the client reaches the node by real SSH instead of locally."""
-
-
-class Rig:
-    """One balancer with a live socket through it, and ways to run and break commands on it."""
-
-    def __init__(self, node: NginxNode, backend: Backend, server: SshServer | None, folder: Path) -> None:
-        self.node = node
+    def __init__(self, folder: Path, backend: Backend, server: SshServer, binary: str) -> None:
+        super().__init__(folder)
         self.backend = backend
         self.server = server
-        self.folder = folder
-        self.counter = 0
-        self.old = node.digests()
-        self.site = node.site.read_bytes()
-        self.sockets = contextlib.ExitStack()
-        self.live = self.sockets.enter_context(open_socket(node.port, "/live/"))
-        self.zygote = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("zygote.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self.disk = folder / "disk"
+        with contextlib.ExitStack() as self.closing:
+            self._set_up(binary)
+            self.closing = self.closing.pop_all()  # all is there: it stays until `close`
+
+    def _set_up(self, binary: str) -> None:
+        self._mount()
+        self.node = NginxNode(self.disk / "node", binary)
+        self.node.site.write_text(live_site(self.node.port, self.backend))
+        self.shared = self.node.site.with_name("zz-shared.conf")
+        self.shared.write_text("# Hashes are set late: maps stand after them.\nmap_hash_max_size 4096;\n")
+        os.link(self.shared, self.node.prefix / "shared-again")
+        self.originals = {path: path.read_bytes() for path in (self.node.site, self.shared)}
+        self.old = self.node.digests()
+        self.node.start()
+        self.closing.callback(self.node.stop)
+        self.closing.enter_context(self.zygote())
+        self.socket = self.closing.enter_context(contextlib.ExitStack())
+        self.recent = self.live = self._open_live()
+        self.new = self._learn_new()
+
+    def _mount(self) -> None:
+        self.disk.mkdir()
+        if os.geteuid() == 0:
+            words = ["mount", "-t", "tmpfs", "-o", "size=4m,mode=755", "nginxws-faults", str(self.disk)]
+            subprocess.run(words, check=True)
+            self.closing.callback(subprocess.run, ["umount", "-l", str(self.disk)], check=True)
+
+    def _learn_new(self) -> dict[str, str]:
+        """The new configuration, as a command that nothing befalls makes it."""
+        self.start(self.add_route("--node", "local"), script().decode())
+        assert self.finish() == 0
+        new = self.node.digests()
+        assert len(set(new.items()) - set(self.old.items())) == 2, "the change concerns two files"
+        self.reset()
+        return new
 
     def close(self) -> None:
-        self.sockets.close()
-        assert self.zygote.stdin is not None
-        self.zygote.stdin.close()
-        self.zygote.wait(10)
-        if self.zygote.stdout is not None:
-            self.zygote.stdout.close()
+        self.closing.close()
 
     # --- commands ------------------------------------------------------------------------------
 
-    def start(self, argv: Sequence[str], text: str, probe_hook: Path | None) -> tuple[int, Path]:
-        """A command line with this node script; its pid and where its output goes."""
-        self.counter += 1
-        script_file = self.folder / f"{self.counter}.sh"
-        output = self.folder / f"{self.counter}.out"
-        script_file.write_text(text)
-        request: dict[str, Any] = {"argv": list(argv), "script": str(script_file), "output": str(output)}
-        request["probe_hook"] = "" if probe_hook is None else str(probe_hook)
-        assert self.zygote.stdin is not None
-        self.zygote.stdin.write(json.dumps(request) + "\n")
-        self.zygote.stdin.flush()
-        return self._answer(), output
-
-    def finish(self) -> int:
-        """The exit code of the command that was started; negative: the signal that ended it."""
-        return self._answer()
-
-    def _answer(self) -> int:
-        assert self.zygote.stdout is not None
-        return int(self.zygote.stdout.readline())
-
     def add_route(self, *more: str) -> list[str]:
         options = self.node.options()
-        return ["add-route", "/ws/", self.backend.address, "--confirm-timeout", "10", *options, *more]
+        times = ["--confirm-timeout", "15", "--probe-timeout", "3"]
+        return ["add-route", "/ws/", self.backend.address, *times, *options, *more]
+
+    # --- one cell ------------------------------------------------------------------------------
+
+    def run(self, step: str, fault: Fault, mutations: Sequence[Mutation] = (), broken: str = "") -> Outcome:
+        """add-route with a fault at one step; what came of it."""
+        with contextlib.ExitStack() as stack:
+            self.recent = stack.enter_context(open_socket(self.node.port, "/live/"))
+            proxy = (
+                stack.enter_context(contextlib.closing(TcpProxy(self.server.port)))
+                if fault.over_ssh
+                else None
+            )
+            armed = contextlib.ExitStack()
+            armed.callback(fault.heal, self)
+            with armed:
+                argv = self._argv(step, proxy) + fault.arm(self)
+                began = self.start_stopping(argv, step, mutations, broken)
+                node_script = self._strike(began, step, fault, proxy)
+                struck = time.monotonic()
+                code = self.finish_soon(began.pid)
+                took = time.monotonic() - struck
+                self._await_end(node_script, 1 if step == "snapshot" else 30)
+                alone = self.live_echoes()
+            return judge(
+                self, fault.expected(step), code, began.output.read_text(errors="replace"), took, alone
+            )
+
+    def _argv(self, step: str, proxy: TcpProxy | None) -> list[str]:
+        argv = self.add_route("--node", "local")
+        if proxy is not None:
+            argv = self.add_route("--node", "node", "--ssh-config", str(self.ssh_config(proxy.port)))
+        return [*argv, "--probe-expect", "418", "--probe-timeout", "1"] if step == "restore" else argv
+
+    def _strike(self, began: Started, step: str, fault: Fault, proxy: TcpProxy | None) -> int | None:
+        """Wait for the step, do it, let the command go on; the node script's pid."""
+        try:
+            wait_for(began.reached.exists, f"step {step}", 20)
+            node_script = self._script_pid(began) if step != "connect" else None
+            fault.strike(self, Hit(step, began.pid, node_script, proxy))
+            return node_script
+        except BaseException:
+            os.kill(began.pid, signal.SIGKILL)
+            self.finish()
+            raise
+        finally:
+            began.go()
+
+    def _script_pid(self, began: Started) -> int:
+        """The hook's file says so; at the client's steps whoever holds the lock does."""
+        owners = list(self.node.state.glob("*/owner"))
+        if written := began.reached.read_text():
+            return int(written)
+        return int(re.findall(r"^pid (\d+)", owners[0].read_text())[0])
+
+    def _await_end(self, node_script: int | None, seconds: float) -> None:
+        """At the snapshot it holds no lock, and may wait on a frozen line as long as it likes."""
+        if node_script is not None:
+            with contextlib.suppress(AssertionError):  # judged by what it leaves
+                wait_for(lambda: has_ended(node_script), "the node script's end", seconds)
+
+    def ssh_config(self, port: int) -> Path:
+        """The server's own, through another port; it notices a silent line after 2 s."""
+        config, known = self.folder / f"ssh{port}", self.folder / f"known{port}"
+        text = re.sub(r"Port \d+", f"Port {port}", self.server.config.read_text())
+        known.write_text(f"[127.0.0.1]:{port} {self.server.host_public_key}\n")
+        alive = "  ServerAliveInterval 1\n  ServerAliveCountMax 2\n"
+        config.write_text(text.replace(str(self.server.known_hosts), str(known)) + alive)
+        return config
+
+    # --- back to the old state -----------------------------------------------------------------
 
     def reset(self) -> None:
         """Back to the old configuration, whatever is there."""
-        with self.link() as link:
-            read_node(link, lambda _step, _words: None)
-        if self.node.digests() != self.old:
-            self.start(
-                ["remove-route", "/ws/", "--node", "local", *self.node.options()], script().decode(), None
-            )
-            assert self.finish() == 0
+        trouble = self.help()
+        if not trouble and self.node.digests() != self.old:
+            argv = ["remove-route", "/ws/", "--node", "local", *self.node.options()]
+            self.start(argv, script().decode())
+            self.finish()
+        if trouble or self.node.digests() != self.old or not self.runs():
+            self.mend()  # a cell failed, and told so: the next one starts from what is whole all the same
         assert self.node.digests() == self.old
+        self.revive()
 
     def mend(self) -> None:
         """Whatever a broken script has left: the old files, reloaded, and no state."""
         wait_for(self.unlocked, "the lock", 30)
-        for path in self.temporaries():
-            Path(path).unlink(missing_ok=True) if not Path(path).is_dir() else shutil.rmtree(path)
+        if not self.runs():
+            self.node.start()
+        for left in map(Path, self.temporaries()):
+            left.unlink(missing_ok=True) if not left.is_dir() else shutil.rmtree(left)
         for pending in self.node.state.glob("*/pending"):
             shutil.rmtree(pending)
-        self.node.site.write_bytes(self.site)
+        for path, data in self.originals.items():
+            path.write_bytes(data)
         before = set(self.node.workers())
         os.kill(self.node.master, signal.SIGHUP)
         wait_for(lambda: set(self.node.workers()) - before, "new workers")
         wait_for(lambda: all(self.node.workers().get(pid, True) for pid in before), "old workers draining")
+        self.revive()
+
+    def _open_live(self) -> ClientConnection:
+        return self.socket.enter_context(open_socket(self.node.port, "/live/"))
+
+    def revive(self) -> None:
+        """Another live socket, if a cell of before had to end the one there was."""
+        self.recent = self.live
+        if not self.live_echoes():
+            self.socket.close()
+            self.recent = self.live = self._open_live()
+
+    def help(self) -> str | None:
+        """What the next command does: recover. Why it couldn't, else None."""
+        try:
+            with self.link() as link:
+                read_node(link, lambda _step, _words: None)
+        except NginxwsError as error:
+            return str(error)
+        return None
 
     @contextlib.contextmanager
     def link(self) -> Iterator[NodeLink]:
@@ -153,108 +224,16 @@ class Rig:
             state_dir=str(self.node.state),
             who="tester",
             lock_timeout=20,
-            confirm_timeout=10,
+            confirm_timeout=15,
         )
         with NodeLink("local", LocalTransport, Sudo(), options) as link:
             yield link
 
-    # --- faults --------------------------------------------------------------------------------
+    def runs(self) -> bool:
+        """Whether the NGINX that we have started has its master still."""
+        return self.node.process is not None and self.node.process.poll() is None
 
-    def run(self, step: str, fault: str, mutations: Sequence[Mutation] = ()) -> Outcome:
-        """add-route with a fault at one step; what came of it."""
-        text = mutate(script().decode(), mutations)
-        hook = self.folder / f"hook{self.counter}"
-        over_ssh = fault in ("tcp cut", "sshd killed") or fault.endswith(OVER_SSH)
-        with contextlib.ExitStack() as stack:
-            argv = self.add_route("--node", "local")
-            proxy = None
-            if over_ssh:
-                assert self.server is not None
-                proxy = stack.enter_context(contextlib.closing(TcpProxy(self.server.port)))
-                argv = self.add_route("--node", "node", "--ssh-config", str(self._ssh_config(proxy.port)))
-            if step == "restore":
-                argv += ["--probe-expect", "418", "--probe-timeout", "1"]
-            pid, output = self.start(argv, stopping_at(text, step, hook), hook if step == "probe" else None)
-            try:
-                reached = hook.with_suffix(".reached")
-                wait_for(reached.exists, f"step {step}", 20)
-                node_script = self._script_pid(reached)
-                self.strike(fault, pid, node_script, proxy)
-            finally:
-                hook.with_suffix(".go").touch()
-            code = self.finish()
-        with contextlib.suppress(AssertionError):  # before its lock is free it may not even be taken
-            wait_for(lambda: has_ended(node_script), "the node script's end", 15)
-        return self.judge(step, fault, code, output.read_text())
-
-    def strike(self, fault: str, client: int, node_script: int, proxy: TcpProxy | None) -> None:
-        signals = {
-            "client SIGKILL": signal.SIGKILL,
-            "client SIGINT": signal.SIGINT,
-            "client SIGTERM": signal.SIGTERM,
-        }
-        if (plain := fault.removesuffix(OVER_SSH)) in signals:
-            os.kill(client, signals[plain])
-        elif fault == "script SIGKILL":
-            os.kill(node_script, signal.SIGKILL)
-        elif fault == "script SIGTERM":
-            os.kill(node_script, signal.SIGTERM)
-        elif fault == "both SIGKILL":
-            os.kill(node_script, signal.SIGKILL)
-            os.kill(client, signal.SIGKILL)
-        elif fault == "tcp cut":
-            assert proxy is not None
-            proxy.cut()
-        else:
-            assert self.server is not None
-            for pid, args in descendants(self.server.pid):
-                if args.startswith("sshd"):
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-
-    def _script_pid(self, reached: Path) -> int:
-        """Whoever holds the lock says so; the file of the hook does where nobody does."""
-        for owner in self.node.state.glob("*/owner"):
-            return int(re.findall(r"^pid (\d+)", owner.read_text())[0])
-        return int(reached.read_text())
-
-    def _ssh_config(self, port: int) -> Path:
-        assert self.server is not None
-        config = self.folder / f"ssh{port}"
-        text = re.sub(r"Port \d+", f"Port {port}", self.server.config.read_text())
-        known = self.folder / f"known{port}"
-        known.write_text(f"[127.0.0.1]:{port} {self.server.host_public_key}\n")
-        config.write_text(text.replace(str(self.server.known_hosts), str(known)))
-        return config
-
-    # --- judgement -----------------------------------------------------------------------------
-
-    def judge(self, step: str, fault: str, code: int, output: str) -> Outcome:
-        """Wait until the node has come to rest, let the next command help, then hold it to the promise."""
-        with contextlib.suppress(AssertionError):
-            wait_for(self.unlocked, "the lock", 15)
-        helped = not self.at_rest()
-        if helped:
-            with self.link() as link:
-                read_node(link, lambda _step, _words: None)
-        outcome = Outcome(code, output, self.state(), helped)
-        wrong = outcome.violations
-        if helped and fault != "both SIGKILL":
-            wrong.append("the node script did not clean up by itself")
-        if outcome.state not in ("old", "new"):
-            wrong.append(f"neither the old nor the new configuration: {outcome.state}")
-        # At the probe the word and the signal may cross.
-        early = step in BEFORE_THE_WORD and (step, fault) != ("probe", "script SIGTERM")
-        if early and outcome.state != "old":
-            wrong.append("changed, though nobody said commit")
-        if left := self.temporaries():
-            wrong.append(f"left behind: {left}")
-        if not self.at_rest():
-            wrong.append("locked, or something pending")
-        if not self.live_echoes():
-            wrong.append("the live socket is dead")
-        wrong += _wrong_code(fault.removesuffix(OVER_SSH), outcome)
-        return outcome
+    # --- looking at the node -------------------------------------------------------------------
 
     def unlocked(self) -> bool:
         locks = self.node.state.glob("*/lock")
@@ -271,13 +250,10 @@ class Rig:
         names = ("stage", "pending.tmp", "dump", "said", "word.*", "lock.*", "staging")
         return beside + [str(path) for name in names for path in self.node.state.glob(f"*/{name}")]
 
-    def state(self) -> str:
-        """Files and what is served, compared."""
-        files = "old" if self.node.digests() == self.old else "new"
-        if files == "new" and b"nginxws: end route /ws/" not in self.node.site.read_bytes():
-            files = "torn"
-        served = {self.serves() for _ in range(4)}
-        return files if served == {files} else f"files {files}, served {sorted(served)}"
+    def files(self) -> str:
+        """Whether the files are those of the old or the new configuration, to the byte."""
+        found = self.node.digests()
+        return "old" if found == self.old else "new" if found == self.new else "torn"
 
     def serves(self) -> str:
         """Which configuration answers a fresh connection."""
@@ -287,23 +263,22 @@ class Rig:
         except Exception as error:  # whatever the handshake dies of; only its status is of interest
             return "old" if "HTTP 200" in str(error) else f"broken ({error})"
 
+    def state(self) -> str:
+        """Files and what is served, compared: "old" or "new" when they agree and are whole."""
+        files, served = self.files(), {self.serves() for _ in range(4)}
+        return files if served == {files} else f"files {files}, served {sorted(served)}"
+
     def live_echoes(self) -> bool:
+        """Whether the sockets talk: the old one, of a worker that drains, and one of just before the cell."""
         message = f"still there {time.monotonic()}"
-        self.live.send(message)
-        return self.live.recv(timeout=5) == message
-
-
-def _wrong_code(fault: str, outcome: Outcome) -> list[str]:
-    """The exit code must say what the node is like."""
-    if fault in ("client SIGKILL", "both SIGKILL"):
-        good = outcome.code == -signal.SIGKILL
-    elif outcome.state == "new":
-        good = outcome.code == 0
-    elif fault in ("client SIGINT", "client SIGTERM"):
-        good = outcome.code == 130
-    else:
-        good = outcome.code == 4 or (fault == "script SIGTERM" and "nothing was changed" in outcome.output)
-    return [] if good else [f"exit code {outcome.code}: {outcome.output.strip()}"]
+        try:
+            for socket in (self.live, self.recent):
+                socket.send(message)
+                if socket.recv(timeout=5) != message:
+                    return False
+        except Exception:  # closed, in whatever way
+            return False
+        return True
 
 
 def live_site(port: int, backend: Backend) -> str:

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 from faults.crash import MARK, CrashPoints
+from faults.fault import expect
+from faults.judge import judge
 from faults.rig import Rig
 from faults.variants import mutate
+from support.programs import standing_first
 
 from nginxws.errors import NginxwsError, Restored
 from nginxws.nodes import transaction
@@ -32,8 +35,7 @@ MOST = 60
 @pytest.fixture
 def crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CrashPoints:
     points = CrashPoints(tmp_path / "shims")
-    monkeypatch.setenv("PATH", f"{points.path}{os.pathsep}{os.environ['PATH']}")
-    text = mutate(script().decode(), [MARK]).encode()
+    text = standing_first(mutate(script().decode(), [MARK]).encode(), points.path)
     monkeypatch.setattr("nginxws.nodes.script.script", lambda: text)
     return points
 
@@ -101,9 +103,8 @@ def test_killed_at_every_program(
     for number in range(1, MOST):
         flow(rig, lambda n=number: crash.arm(n, when))  # type: ignore[misc]  # a default binds the number
         reached = crash.disarm()
-        outcome = rig.judge("commit" if flow is commit_flow else how, "both SIGKILL", -9, "")
+        outcome = judge(rig, expect("old new" if flow is commit_flow else "old", -9, helped=True), -9, "")
         wrong += [f"{number}: {violation}" for violation in outcome.violations]
-        assert outcome.state == "old" or flow is commit_flow
         rig.reset()
         if not reached:
             break
@@ -150,6 +151,4 @@ def test_a_failing_probe_leaves_the_original_bytes(rig: Rig, how: str) -> None:
         plan, new = plan_route(link, rig), transaction.new_id()
         with pytest.raises(Restored):
             transaction.run(link.session(), plan, link.options, new, step, lambda: "no answer")
-    outcome = rig.judge("probe", "probe", 4, "")
-    assert outcome.violations == []
-    assert not outcome.helped
+    assert judge(rig, expect("old", 4), 4, "everything was restored").violations == []

@@ -1,4 +1,4 @@
-"""Node scripts broken on purpose: each breaks one promise, and a check of this folder must notice."""
+"""Node scripts and drivers broken on purpose: each breaks a promise, and a cell or check must notice."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from faults.breaks import BREAKS
+from faults.fault import expect
+from faults.judge import judge
+from faults.matrix import fault_named
 from faults.rig import Rig
-from faults.variants import Mutation, mutate, stopping_at
+from faults.variants import Mutation, mutate
+from faults.window import confirm_window, frozen_client
 from support.nginx import wait_for
 
 from nginxws.errors import LockedError, NginxwsError, StaleError
@@ -20,11 +25,12 @@ from nginxws.nodes.reading import read_node
 from nginxws.nodes.script import script
 from nginxws.plan import NodePlan, Put
 from nginxws.planner import make_plan
+from nginxws.printable import one_line
 from nginxws.route import Route
 
 pytestmark = [pytest.mark.nginx]
 
-Check = Callable[[Rig, Sequence[Mutation]], list[str]]
+Check = Callable[..., list[str]]
 
 
 # --- checks --------------------------------------------------------------------------------------
@@ -32,7 +38,12 @@ Check = Callable[[Rig, Sequence[Mutation]], list[str]]
 
 def cell(step: str, fault: str) -> Check:
     """One cell of the interruption matrix."""
-    return lambda rig, mutations: rig.run(step, fault, mutations).violations
+
+    def run(rig: Rig, mutations: Sequence[Mutation], broken: str = "") -> list[str]:
+        return rig.run(step, fault_named(fault), mutations, broken).violations
+
+    run.__name__ = f"{step} x {fault}"
+    return run
 
 
 @contextlib.contextmanager
@@ -115,18 +126,24 @@ def human_edit(rig: Rig, mutations: Sequence[Mutation]) -> list[str]:
 
 def rivals(rig: Rig, mutations: Sequence[Mutation]) -> list[str]:
     """While one command works on the node, another one is kept out."""
-    hook = rig.folder / f"rival{rig.counter}"
-    text = stopping_at(mutate(script().decode(), mutations), "stage", hook)
     with planned(rig, mutations) as (link, plan):
-        rig.start(rig.add_route("--node", "local"), text, None)
+        first = rig.start_stopping(rig.add_route("--node", "local"), "stage 1", mutations)
         try:
-            wait_for(hook.with_suffix(".reached").exists, "the first command")
+            wait_for(first.reached.exists, "the first command")
             object.__setattr__(link.options, "lock_timeout", 0)
             error = carry_out(link, plan, lambda: "no")
         finally:
-            hook.with_suffix(".go").touch()
+            first.go()
             rig.finish()
     return [] if isinstance(error, LockedError) else [repr(error)]
+
+
+def failing_probe(rig: Rig, mutations: Sequence[Mutation], broken: str = "") -> list[str]:
+    """A route that does not prove itself is not kept."""
+    argv = rig.add_route("--node", "local", "--probe-expect", "418", "--probe-timeout", "1")
+    began = rig.start(argv, mutate(script().decode(), mutations), broken=broken)
+    code = rig.finish_soon(began.pid)
+    return judge(rig, expect("old", 4), code, began.output.read_text()).violations
 
 
 def _step(_name: str, _words: str) -> None:
@@ -138,49 +155,95 @@ def _step(_name: str, _words: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A broken node script, and the check that must notice."""
+    """A node script with one replacement, or (``breaks``) a driver of the client, that breaks a promise."""
 
+    promise: str
     name: str
-    old: str
-    new: str
     check: Check
+    old: str = ""
+    new: str = ""
+    breaks: str = ""
+    also: tuple[Mutation, ...] = ()
 
+
+WHOLE = "old or new, whole"
+SERVED = "files are what is served"
+ALONE = "the node restores by itself"
+TRUE = "the exit code is true"
+FREE = "no lock stuck"
+CLEAN = "nothing left behind"
+LIVE = "open sockets live"
+PROVED = "live means proved"
+OTHERS = "others' work is safe"
+BOUNDED = "an end in bounded time"
 
 _SILENCE = """'') undo silence "no word from the client within $CONFIRM_TIMEOUT s" ;;"""
 _CHECKPOINT = "  step checkpoint\n"
+_EARLY = '  early() { cat "$new" >"$path"; }; each_file early\n'
 _KEEP = 'mv -- "$undo" "$S/pending"'
 _COMPLETE = '[ -n "$fresh" ] && [ -z "$stale" ]'
 _SWEEP = '  rm -rf -- "$@" "$S/stage"'
-_PUT_BACK = "put_back || put_back ||"
 _RELOAD = "  reload_and_prove && return 0\n"
-_EARLY = '  early() { cat "$new" >"$path"; }; each_file early\n'
+_ROBBED = "  for pid in $DRAINING; do kill -KILL $pid; done\n"
+_UNCHANGED = '[ "$SUMS" != "$BASE_SUMS" ] || return 0'
 
 MUTANTS = [
-    Mutant("end of file restores nothing", _SILENCE, "'') ;;", cell("probe", "client SIGKILL")),
-    Mutant("end of file commits", _SILENCE, "'') commit ;;", cell("probe", "client SIGKILL")),
-    Mutant("live before the undo", _CHECKPOINT, _EARLY + _CHECKPOINT, cell("checkpoint", "both SIGKILL")),
-    Mutant("the undo is lost", _KEEP, _KEEP + '; rm "$S/pending/meta"', cell("reload", "both SIGKILL")),
-    Mutant("no lock", "flock -n 9 2>/dev/null && return 0", "return 0", rivals),
-    Mutant("the proof waits for nothing", "\nprove() {\n", "\nprove() {\n  return 0\n", proof),
-    Mutant("the proof ignores old workers", _COMPLETE, '[ -n "$fresh" ]', proof),
-    Mutant("restored, not reloaded", _RELOAD, "  return 0\n", cell("probe", "client SIGTERM")),
-    Mutant("reloaded, not restored", _PUT_BACK, ": ||", cell("probe", "client SIGTERM")),
-    Mutant("deaf to signals", "trap 'STOP=TERM' TERM", "trap '' TERM", cell("prove", "script SIGTERM")),
-    Mutant("temporary files stay", _SWEEP, '  : "$@" "$S/stage"', cell("test", "client SIGTERM")),
-    Mutant("edits are put back", "  each_file find_edit\n", "", human_edit),
-    Mutant("a stale plan is carried out", '[ "$SUMS" != "$BASE_SUMS" ] || return 0', "return 0", stale_file),
-    Mutant("a new file goes unseen", "  same_list ||", "  : ||", stale_list),
-]
+    Mutant(WHOLE, "one file of two goes back", cell("probe", "client SIGTERM"),
+           "restore_file() {\n", 'restore_file() {\n  [ "$n" = 1 ] || return 0\n'),
+    Mutant(WHOLE, "live before the undo", cell("checkpoint", "both SIGKILL"),
+           _CHECKPOINT, _EARLY + _CHECKPOINT),
+    Mutant(WHOLE, "the undo is lost", cell("reload", "both SIGKILL"),
+           _KEEP, _KEEP + '; rm "$S/pending/meta"'),
+    Mutant(WHOLE, "recovery undoes nothing", cell("activate 1", "script SIGKILL"),
+           'restore recovery "interrupted transaction $TX"', "close_pending; all_clean"),
+    Mutant(SERVED, "restored, not reloaded", cell("probe", "client SIGTERM"), _RELOAD, "  return 0\n"),
+    Mutant(SERVED, "reloaded, not restored", cell("probe", "client SIGTERM"),
+           "put_back || put_back ||", ": ||"),
+    Mutant(ALONE, "end of file restores nothing", cell("probe", "client SIGKILL"), _SILENCE, "'') ;;"),
+    Mutant(ALONE, "end of file commits", cell("probe", "client SIGKILL"), _SILENCE, "'') commit ;;"),
+    Mutant(ALONE, "deaf to signals", cell("prove", "script SIGTERM"),
+           "trap 'STOP=TERM' TERM", "trap '' TERM"),
+    Mutant(ALONE, "the confirm timer is slow", confirm_window,
+           "until=$((NOW + CONFIRM_TIMEOUT + 1))", "until=$((NOW + CONFIRM_TIMEOUT * 12))"),
+    Mutant(TRUE, "restored counts as done", cell("ready", "script SIGTERM"),
+           breaks="restored_counts_as_done"),
+    Mutant(TRUE, "lost counts as done", cell("reload", "tcp cut"), breaks="lost_counts_as_done"),
+    Mutant(TRUE, "lost counts as undone", cell("committed", "tcp cut"), breaks="lost_counts_as_undone"),
+    Mutant(TRUE, "recovery forgets what was committed", cell("committed", "script SIGKILL"),
+           'emit last "$number ', ': last "$number '),
+    Mutant(TRUE, "Ctrl-C is ignored", cell("test", "client SIGINT"), breaks="interrupts_are_ignored"),
+    Mutant(FREE, "no lock", rivals, "flock -n 9 2>/dev/null && return 0", "return 0"),
+    Mutant(FREE, "the lock outlives its owner", cell("test", "script SIGTERM"),
+           '\nunlock() {\n', "\nunlock() {\n  sleep 9 >/dev/null 2>&1 </dev/null &\n"),
+    Mutant(CLEAN, "temporary files stay", cell("test", "client SIGTERM"), _SWEEP, '  : "$@" "$S/stage"'),
+    Mutant(LIVE, "a reload that ends old workers", cell("probe", "client SIGTERM"),
+           "  emit ready ", _ROBBED + "  emit ready "),
+    Mutant(PROVED, "the proof waits for nothing", proof, "\nprove() {\n", "\nprove() {\n  return 0\n"),
+    Mutant(PROVED, "the proof ignores old workers", proof, _COMPLETE, '[ -n "$fresh" ]'),
+    Mutant(PROVED, "commit without a probe", failing_probe, breaks="nothing_is_proved"),
+    Mutant(OTHERS, "edits are put back", human_edit, "  each_file find_edit\n", ""),
+    Mutant(OTHERS, "a stale plan is carried out", stale_file, _UNCHANGED, "return 0",
+           also=(("has_sum() { sums", "has_sum() { return 0; sums"),)),
+    Mutant(OTHERS, "a new file goes unseen", stale_list, "  same_list ||", "  : ||"),
+    Mutant(BOUNDED, "silence is never noticed", frozen_client, breaks="silence_is_never_noticed"),
+]  # fmt: skip
 
-CHECKS = (proof, stale_file, stale_list, human_edit, rivals)
+CHECKS = (proof, stale_file, stale_list, human_edit, rivals, failing_probe, confirm_window, frozen_client)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_a_broken_node_script_is_noticed(rig: Rig, mutant: Mutant) -> None:
+def test_a_broken_one_is_noticed(
+    rig: Rig, mutant: Mutant, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("mutant", f"{mutant.promise}: {mutant.name}")
+    mutations = [(mutant.old, mutant.new), *mutant.also] if mutant.old else []
     try:
-        assert mutant.check(rig, [(mutant.old, mutant.new)]) != []
+        more = {"broken": mutant.breaks} if mutant.breaks else {}
+        wrong = mutant.check(rig, mutations, **more)
     finally:
         rig.mend()
+    record_property("caught", f"{mutant.check.__name__}: {one_line(wrong[0])[:100] if wrong else '-'}")
+    assert wrong != []
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -189,3 +252,7 @@ def test_the_shipped_one_passes(rig: Rig, check: Check) -> None:
         assert check(rig, []) == []
     finally:
         rig.mend()
+
+
+def test_every_break_is_a_mutant() -> None:
+    assert {mutant.breaks for mutant in MUTANTS} - {""} == set(BREAKS)

@@ -5,24 +5,46 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-#: Every place where a change can be stopped: the node's steps, and the client's probe.
+#: Every place where a change of two files can be stopped, in order; at ``restore`` its probe has failed.
+#: "stage 1" is when the first file is staged, "committed" when the revision is stored and nobody told,
+#: "unlock" when the client has been told and the lock is still held.
 STEPS = (
-    "lock", "stage", "test", "checkpoint", "activate", "reload",
-    "prove", "ready", "probe", "commit", "restore",
+    "connect", "snapshot", "lock", "stage 1", "stage 2", "test", "checkpoint", "activate 1", "activate 2",
+    "reload", "prove", "ready", "probe", "commit", "committed", "unlock", "restore",
 )  # fmt: skip
-#: The word for commit is out only in the last of these.
-BEFORE_THE_WORD = tuple(step for step in STEPS if step != "commit")
+#: There the client is stopped, not the script.
+CLIENT_STEPS = ("connect", "probe")
+
+#: A line of the node script's head, after which functions may be defined.
+BEGINNING = "\numask 077\n"
+
+#: One replacement in the node script: what must be there, and what to put in its place.
+Mutation = tuple[str, str]
 
 _HOOK = """
 hook() {
   echo $$ >"@HOOK@.tmp"; mv "@HOOK@.tmp" "@HOOK@.reached"
   hooked=0
-  while [ ! -e "@HOOK@.go" ] && [ "$hooked" -lt 3000 ]; do sleep 0.005; hooked=$((hooked + 1)); done
+  while [ ! -e "@HOOK@.go" ] && [ "$hooked" -lt 6000 ]; do sleep 0.005; hooked=$((hooked + 1)); done
 }
+hook_at() { if [ "$1" = "@STEP@" ]; then hook; fi; }
 """
+_STEP = 'step() { emit step "$1${2:+ $2}"; }'
+_STEP_HOOKED = 'step() { emit step "$1${2:+ $2}"; hook_at "$1"; }'
 
-#: One replacement in the node script: what must be there, and what to put in its place.
-Mutation = tuple[str, str]
+#: Where the steps that the script doesn't tell itself are stopped; the others stop in ``step``.
+_PLACES: dict[str, Mutation] = {
+    "snapshot": ("  tell_workers\n  emit processes", "  hook\n  tell_workers\n  emit processes"),
+    "stage": ("each_file stage_file ||", "each_file stage_hooked ||"),
+    "activate": ("each_file activate_file ||", "each_file activate_hooked ||"),
+    "ready": ("  emit ready", "  hook; emit ready"),
+    "committed": ("  emit_done committed", "  hook; emit_done committed"),
+    "unlock": ("    stage_and_go\n  fi\n  unlock", "    stage_and_go\n  fi\n  hook; unlock"),
+}
+_EACH = """
+stage_hooked() { stage_file && hook_at "stage $n"; }
+activate_hooked() { activate_file && hook_at "activate $n"; }
+"""
 
 
 def mutate(text: str, mutations: Sequence[Mutation]) -> str:
@@ -35,11 +57,8 @@ def mutate(text: str, mutations: Sequence[Mutation]) -> str:
 
 def stopping_at(text: str, step: str, hook: Path) -> str:
     """The script, waiting for ``hook``.go when it comes to ``step``."""
-    if step == "probe":
-        return text  # the client stops, not the script
-    define = _HOOK.replace("@HOOK@", str(hook))
-    if step == "ready":
-        return mutate(text, [("  emit ready", "  hook; emit ready"), ("\nset -u\n", f"\nset -u\n{define}")])
-    plain = 'step() { emit step "$1${2:+ $2}"; }'
-    stopping = f'step() {{ emit step "$1${{2:+ $2}}"; if [ "$1" = {step} ]; then hook; fi; }}{define}'
-    return mutate(text, [(plain, stopping)])
+    if step in CLIENT_STEPS:
+        return text
+    define = (_HOOK + _EACH).replace("@HOOK@", str(hook)).replace("@STEP@", step)
+    place = _PLACES.get(step.partition(" ")[0], (_STEP, _STEP_HOOKED))
+    return mutate(text, [place, (BEGINNING, f"{BEGINNING}{define}")])

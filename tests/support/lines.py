@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 
@@ -42,35 +44,70 @@ class Listener:
 
 
 class TcpProxy:
-    """Forwards to ``port`` until told to `cut` (both ends close) or `freeze` (nothing moves or ends)."""
+    """Forwards to ``port`` until told to `cut` (both ends close) or `freeze` (nothing moves or ends).
+
+    `stall` freezes the connections there are, and lets new ones through; `slow` makes every packet
+    take so many seconds, either way.
+    """
 
     def __init__(self, port: int) -> None:
         self._target = port
-        self._flowing = threading.Event()
-        self._flowing.set()
+        self._delay = 0.0
         self._ends: list[socket.socket] = []
+        self._lines = [self._new_line()]
         self._listener = Listener(self._serve)
         self.port = self._listener.port
 
+    def _new_line(self) -> threading.Event:
+        flowing = threading.Event()
+        flowing.set()
+        return flowing
+
     def _serve(self, near: socket.socket) -> None:
+        flowing = self._lines[-1]
         far = socket.create_connection(("127.0.0.1", self._target))
         self._ends += [near, far]
-        back = threading.Thread(target=self._pump, args=(far, near))
+        back = threading.Thread(target=self._pump, args=(far, near, flowing))
         back.start()
-        self._pump(near, far)
+        self._pump(near, far, flowing)
         back.join(10)
         far.close()
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, flowing: threading.Event) -> None:
+        """Two threads: what is on its way for a while must not hold up what comes after it."""
+        under_way: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
+        delivery = threading.Thread(target=self._deliver, args=(under_way, sink, flowing))
+        delivery.start()
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                self._flowing.wait()
-                sink.sendall(data)
+                under_way.put((time.monotonic() + self._delay, data))
+        under_way.put((0.0, b""))
+        delivery.join()
+
+    def _deliver(
+        self,
+        under_way: queue.SimpleQueue[tuple[float, bytes]],
+        sink: socket.socket,
+        flowing: threading.Event,
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while (parcel := under_way.get())[1]:
+                time.sleep(max(parcel[0] - time.monotonic(), 0.0))
+                flowing.wait()
+                sink.sendall(parcel[1])
+        flowing.wait()  # on a frozen line nobody learns of an end, either
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
 
+    def slow(self, seconds: float) -> None:
+        self._delay = seconds
+
     def freeze(self) -> None:
-        self._flowing.clear()
+        self._lines[-1].clear()
+
+    def stall(self) -> None:
+        self._lines.append(self._new_line())
+        self._lines[-2].clear()
 
     def cut(self) -> None:
         for end in self._ends:
@@ -79,5 +116,6 @@ class TcpProxy:
 
     def close(self) -> None:
         self.cut()
-        self._flowing.set()
+        for flowing in self._lines:
+            flowing.set()
         self._listener.close()
