@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.backend import Backend
+from support.backend import Backend, echoes
 from support.command import Nginxws
+from support.disks import PAGE, mount
 from support.nginx import NginxNode, site_conf
 
 pytestmark = [
@@ -20,8 +21,6 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount"),
 ]
 
-PAGE = 4096  # bytes that a file on tmpfs takes at least
-
 Disk = Callable[[Path], None]
 
 
@@ -30,7 +29,7 @@ def small_disk() -> Iterator[Disk]:
     """``small_disk(folder)``: put a file system of a few pages there, with what the folder held."""
     with contextlib.ExitStack() as stack:
 
-        def mount(folder: Path) -> None:
+        def put(folder: Path) -> None:
             held = {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
             words = ["mount", "-t", "tmpfs", "-o", f"size={64 * PAGE},mode=700", "tmpfs", str(folder)]
             done = subprocess.run(words, capture_output=True, check=False)
@@ -41,7 +40,7 @@ def small_disk() -> Iterator[Disk]:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_bytes(data)
 
-        yield mount
+        yield put
 
 
 def fill(folder: Path, pages_left: int = 0) -> None:
@@ -51,10 +50,6 @@ def fill(folder: Path, pages_left: int = 0) -> None:
             filler.write(bytes(PAGE))
     size = (folder / "filler").stat().st_size
     os.truncate(folder / "filler", size - pages_left * PAGE)
-
-
-def make_read_only(folder: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
 
 
 @pytest.fixture
@@ -78,30 +73,27 @@ def state_disk(node: NginxNode, small_disk: Disk) -> Path:
 
 def test_full_disk_below_the_configuration(nginxws: Nginxws, node: NginxNode, backend: Backend) -> None:
     fill(node.conf.parent)
-    with node.untouched(reloads=True):
-        done = nginxws("add-route", "/ws/", backend.address, code=4)
-    assert "restored" in done.error
-    assert str(node.site) in done.err
-    assert "full" in done.hint
-
-
-def test_read_only_disk_below_the_configuration(nginxws: Nginxws, node: NginxNode, backend: Backend) -> None:
-    make_read_only(node.conf.parent)
     with node.untouched():
         done = nginxws("add-route", "/ws/", backend.address, code=1)
     assert "nothing was changed" in done.error
-    assert str(node.site) in done.err
-    assert "read-only" in done.hint
+    assert f"{node.site}: no room" in done.err
+    assert "full" in done.hint
 
 
-def test_read_only_disk_below_the_state(
-    nginxws: Nginxws, node: NginxNode, backend: Backend, state_disk: Path
-) -> None:
-    make_read_only(state_disk)
-    with node.untouched():
-        done = nginxws("add-route", "/ws/", backend.address, code=1)
-    assert str(state_disk) in done.error
-    assert "--state-dir" in done.hint
+def test_a_restore_that_a_read_only_disk_stops(nginxws: Nginxws, node: NginxNode, backend: Backend) -> None:
+    """Told as it is; once the disk can be written again, the next command puts the old text back first."""
+    folder, old = node.conf.parent, node.digests()
+    reload = f"{node.binary} -p {node.prefix} -c {node.conf} -s reload && mount -o remount,ro {folder}"
+    route = ("add-route", "/ws/", backend.address)
+    done = nginxws(*route, "--reload-command", reload, "--probe-expect", "418", code=5)
+    assert f"{node.site}: cannot write the old text back (read-only file system)" in done.err
+    assert "the next command" in done.hint
+    assert echoes(node.port), "what the files say is served"
+    mount("-o", "remount,rw", str(folder))
+    done = nginxws(*route, "--probe-expect", "418", code=4)
+    assert "begun" in done.err, "the recovery is told"
+    assert node.digests() == old
+    assert node.lock_is_free()
 
 
 def test_state_disk_with_ever_more_room(
@@ -117,12 +109,12 @@ def test_state_disk_with_ever_more_room(
         codes.append(done.code)
         if done.code == 0:
             break
-        assert done.code in (1, 4), done.err
+        assert done.code == 1, done.err
         assert str(state_disk) in done.err, "the error names the place that has no room"
         assert done.hint
         assert node.digests() == before
         assert node.revisions() == []
-        assert done.code == 4 or set(node.workers()) == workers
+        assert set(node.workers()) == workers
     assert codes[0] == 1
     assert codes[-1] == 0
     assert "live" in done.out

@@ -29,6 +29,13 @@ class Done:
         value: dict[str, Any] = json.loads(self.out)
         return value
 
+    def held(self, schema: str) -> dict[str, Any]:
+        """The same, held to a published schema."""
+        from support.schemas import hold
+
+        hold(self.json, schema)
+        return self.json
+
     @property
     def error(self) -> str:
         """The ``error:`` line of a command that must have exactly one."""
