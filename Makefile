@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench clean
+.PHONY: help demo test lint docs bench soak mutation clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -26,8 +26,16 @@ docs: $(READY) ## write the generated reference pages anew
 bench: $(READY) ## measure; writes docs/benchmarks.md
 	@$(BIN)/python tests/benchmarks/run.py
 
+soak: $(READY) ## 300 changes under 1,000 live sockets; writes docs/reliability.md
+	@PYTHONPATH=tests $(BIN)/pytest -q -m soak tests/soak
+
+mutation: $(READY) ## are the tests of the pure core sharp? takes a quarter of an hour; CONTRIBUTING.md
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --root-user-action=ignore \
+		--editable '.[mutation]'
+	@$(BIN)/python tools/mutation.py
+
 clean: ## remove what make and the tests leave
-	rm -rf $(VENV) build dist .coverage .coverage.* .*_cache .hypothesis
+	rm -rf $(VENV) build dist mutants .coverage .coverage.* .*_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Keyed on what the environment is made of; a half-made one is made anew.

@@ -1,11 +1,12 @@
-"""What stands in a route's way: hand-written locations, and hand edits of managed blocks. Pure."""
+"""What stands in a route's way: hand-written locations, hand edits of managed blocks, their loss. Pure."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Collection, Iterable, Sequence
 from difflib import get_close_matches
 
-from nginxws.config.blocks import ManagedBlock
+from nginxws.config.blocks import BlockId, ManagedBlock
 from nginxws.config.matching import Locations, location_key
 from nginxws.config.pcre import matches_everything
 from nginxws.config.servers import ServerBlock
@@ -152,6 +153,26 @@ def elsewhere(path: str, blocks: Sequence[ManagedBlock]) -> str:
     close = [one for one in (slashless, f"{slashless}/") if one in paths]
     close = close or get_close_matches(path, paths, n=1, cutoff=0.65)
     return f"did you mean {close[0]}?" if close else ""
+
+
+def way_back(missing: Iterable[tuple[ManagedBlock, BlockId]]) -> str:
+    """The commands that put missing shared blocks back; ``missing``: routes' blocks, and what they need.
+
+    Only the command that made a route knows its backends, and puts back what that route needs.
+    """
+    needs: dict[str, set[BlockId]] = {}
+    for block, need in missing:
+        needs.setdefault(block.id.name, set()).add(need)
+    every = set().union(*needs.values())
+    for path, own in needs.items():
+        if own == every:
+            command = f"nginxws add-route {shlex.quote(path)} …"
+            return f"`{command}` puts back what is missing: run it first, with what it was added with"
+    gone = shlex.join(needs)
+    return (
+        "no single route needs all that is missing: "
+        f"`nginxws remove-route {gone}` takes out the routes that can't be loaded; then add them again"
+    )
 
 
 def _kept(keeper: Located, block: ManagedBlock | None, want: Put, *, alone: bool) -> RouteConflict:

@@ -10,6 +10,7 @@ The tree::
     │   ├── RouteConflict            1   a hand-written location already serves the path
     │   ├── DriftError               1   our own block was edited by hand
     │   └── SpliceError              1   the edit would have changed foreign bytes (a bug of ours)
+    ├── ManifestError                1   nginxws.toml can't be used: all that is wrong in it
     ├── RenderError                  1   a template can't be rendered
     ├── NodeError                    1   the node can't do the job; nothing was changed
     │   └── ProtocolError            1   the node's answers make no sense
@@ -25,6 +26,8 @@ The tree::
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar
 
@@ -84,6 +87,19 @@ class NginxwsError(Exception):
         return f"{self.where}: {self.message}" if self.where else self.message
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a file that people write. ``key`` is dotted, and may be empty."""
+
+    line: int
+    key: str
+    message: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
 class InvalidInput(NginxwsError):
     """An argument or option value is malformed."""
 
@@ -112,6 +128,17 @@ class DriftError(ConfigError):
 
 class SpliceError(ConfigError):
     """An edit failed its own proof: it would have changed foreign bytes."""
+
+
+class ManifestError(NginxwsError):
+    """A manifest can't be used. ``problems`` holds all that is wrong in it, in the order of its lines."""
+
+    def __init__(self, problems: Sequence[Problem], *, file: str) -> None:
+        first, more = problems[0], [str(problem) for problem in problems[1:]]
+        super().__init__(
+            first.message, hint=first.hint, file=file, line=first.line, detail="\n".join(more) or None
+        )
+        self.problems = tuple(problems)
 
 
 class RenderError(NginxwsError):
@@ -147,9 +174,10 @@ class LockedError(NginxwsError):
 
 
 class StaleError(NginxwsError):
-    """The node changed since the plan was made; nothing was touched."""
+    """The node changed since the plan was made; nothing was touched. ``again``: planning anew may help."""
 
     code = ExitCode.LOCKED_OR_STALE
+    again = True
 
 
 class Restored(NginxwsError):

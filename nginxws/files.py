@@ -30,6 +30,10 @@ class DiskReader:
 
         return sorted(glob.glob(pattern), key=os.fsencode)  # noqa: PTH207 (Path.glob matches leading dots)
 
+    def cost(self, pattern: str) -> int:
+        """One: the system's own glob does the work."""
+        return 1
+
 
 def snapshot(path: str) -> Snapshot:
     """The file and whatever it includes here, as a snapshot of a node called after the file."""
@@ -52,7 +56,7 @@ def write(files: Sequence[FilePlan]) -> None:
             raise StaleError("the file changed while the plan was made", file=file.path, hint="run it again")
     for number, file in enumerate(files):
         try:
-            _replace(Path(file.real), file.after)
+            replace(Path(file.real), file.after)
         except OSError as error:
             _put_back(files[:number])
             raise NodeError(
@@ -71,7 +75,7 @@ def _put_back(files: Sequence[FilePlan]) -> None:
     for file in files:
         try:
             if _bytes(file.real) == file.after:
-                _replace(Path(file.real), file.before)
+                replace(Path(file.real), file.before)
         except OSError:
             lost.append(file.path)
     if lost:
@@ -88,7 +92,11 @@ def _bytes(path: str) -> bytes | None:
         return None
 
 
-def _replace(target: Path, data: bytes) -> None:
+def replace(target: Path, data: bytes) -> None:
+    """Put ``data`` in place of a file at once, with its mode and owner; a file that is new gets 0644.
+
+    Raises OSError, and leaves nothing behind.
+    """
     handle, name = tempfile.mkstemp(prefix=".nginxws-", dir=target.parent)
     temporary = Path(name)
     try:
@@ -96,10 +104,13 @@ def _replace(target: Path, data: bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        old = target.stat()
-        with contextlib.suppress(OSError, AttributeError):  # not ours to give away, or not POSIX
-            os.chown(temporary, old.st_uid, old.st_gid)
-        temporary.chmod(old.st_mode & 0o7777)
+        mode = 0o644
+        with contextlib.suppress(FileNotFoundError):
+            old = target.stat()
+            mode = old.st_mode & 0o7777
+            with contextlib.suppress(OSError, AttributeError):  # not ours to give away, or not POSIX
+                os.chown(temporary, old.st_uid, old.st_gid)
+        temporary.chmod(mode)
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 from nginxws.config.splice import Edit
 from nginxws.diff import unified
 from nginxws.route import Route
 
-Action = Literal["add", "change", "remove", "unchanged"]
+Action = Literal["add", "change", "remove", "unchanged", "drift", "conflict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class Put:
 
     ``adopt`` takes over an equivalent hand-written location, ``replace`` any;
     ``overwrite_drift`` replaces a managed block that was edited by hand.
-    ``server`` is ``NAME[:PORT]``, None for the only one that serves.
+    ``server`` is ``NAME[:PORT]``, None for the only one that serves. ``templates`` is a folder of the
+    user's own for this route, None for those of the whole plan.
     """
 
     route: Route
@@ -29,6 +31,7 @@ class Put:
     replace: bool = False
     overwrite_drift: bool = False
     server: str | None = None
+    templates: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,9 @@ Wanted = Put | Drop
 class Change:
     """What happens to one route: in which server, at which ``file:line``; ``note`` is for the user.
 
-    ``where`` is the route's begin marker, in the file as it will be; for a route that goes, as it was.
+    A ``drift`` (the block was edited by hand) or ``conflict`` (a hand-written location is in the way) is
+    left as it is, and ``note`` says what it is. ``where`` is the route's begin marker, in the file as it
+    will be; for a route that goes, as it was.
     """
 
     action: Action
@@ -79,7 +84,8 @@ class ProbePoint:
 
     ``address`` and ``port`` are those of a listener, ``host`` is the name to ask
     for. ``problem`` says why no probe can be made, None when one can. ``host`` is
-    None where no name follows from the configuration: any that the user gives will do.
+    None where no name follows from the configuration: any that the user gives will do. So is an empty
+    ``path``. ``server`` is what was said of the route's server, as in `Put`.
     """
 
     route: str
@@ -90,6 +96,7 @@ class ProbePoint:
     tls: bool = False
     proxy_protocol: bool = False
     problem: str | None = None
+    server: str | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,8 @@ class NodePlan:
     where NGINX reports a failed reload. ``probes`` prove the routes that change,
     ``standing`` those that are there already. ``mends`` says that NGINX's own test fails, that managed routes
     lean on shared blocks (maps, upstreams) that are missing, and that after this plan none does: that may be
-    all the test complains of. ``lacking`` tells, a line each, which routes would still miss one.
+    all the test complains of. ``lacking`` tells, a line each, which routes would still miss one, and
+    ``remedy`` the commands that put that right.
     """
 
     node: str
@@ -115,6 +123,12 @@ class NodePlan:
     test_refused: bool = False
     mends: bool = False
     lacking: tuple[str, ...] = ()
+    remedy: str = ""
+
+    @property
+    def blocked(self) -> tuple[Change, ...]:
+        """What the plan leaves as it is, though it isn't what is wanted: drift and conflicts."""
+        return tuple(change for change in self.changes if change.action in ("drift", "conflict"))
 
     @cached_property
     def diff(self) -> str:

@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-import posixpath
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
-from nginxws.config.anchors import Anchor, insertion_after, late_map_hash
 from nginxws.config.blocks import BlockId, ManagedBlock
-from nginxws.config.document import parse
-from nginxws.config.proof import verify
 from nginxws.config.servers import ServerBlock, choose_server, named, spelling
-from nginxws.config.shared import (
-    MAP_NAMES,
-    MAPS,
-    BlockIndex,
-    foreign_definitions,
-    references,
-    unmet,
-)
-from nginxws.config.splice import Splicer, apply_edits, http_insertion_point
+from nginxws.config.shared import BlockIndex
+from nginxws.config.splice import Splicer
 from nginxws.config.tree import ConfigTree, MappingReader, load
-from nginxws.conflicts import elsewhere, refuse_drift, refuse_hand_written, refuse_unlike, taken_over
+from nginxws.conflicts import (
+    elsewhere,
+    refuse_drift,
+    refuse_hand_written,
+    refuse_unlike,
+    taken_over,
+)
 from nginxws.errorlog import error_logs
-from nginxws.errors import ConfigError, ParseError, ServerChoiceError, SpliceError
+from nginxws.errors import DriftError, ParseError, RouteConflict, ServerChoiceError
 from nginxws.features import CURRENT, Features
-from nginxws.plan import Action, Change, Drop, FilePlan, NodePlan, ProbePoint, Put, Wanted
+from nginxws.plan import Action, Change, Drop, NodePlan, ProbePoint, Put, Wanted
 from nginxws.probing import probe_point
 from nginxws.render import RenderContext, Rendered, render
-from nginxws.site import Home, Site, Whereabouts, shared_texts
+from nginxws.rewriting import Rewriting
+from nginxws.sharing import Sharing
+from nginxws.site import Home, Site
 from nginxws.snapshot import Snapshot
 
-__all__ = ["error_logs", "load_tree", "make_plan"]
-
-_BUG = "nothing was changed; please report this as a bug"
+__all__ = ["error_logs", "load_tree", "make_plan", "make_whole_plan"]
 
 
 def make_plan(now: Snapshot, wanted: Sequence[Wanted], *, templates: Path | None = None) -> NodePlan:
@@ -48,6 +43,17 @@ def make_plan(now: Snapshot, wanted: Sequence[Wanted], *, templates: Path | None
     templates, SpliceError if the edit's own proof fails.
     """
     return _Planner(now, load_tree(now), templates).plan(wanted)
+
+
+def make_whole_plan(now: Snapshot, wanted: Sequence[Put], *, overwrite_drift: bool = False) -> NodePlan:
+    """What has to change on the node so that its managed routes are the wanted ones, and no others.
+
+    Nothing is ever removed that doesn't carry our marker. A block that was edited by hand is left alone
+    unless ``overwrite_drift``, and so is what a hand-written location is in the way of: these are changes
+    called ``drift`` and ``conflict``, not errors. Raises ConfigError and its kin for the rest, as
+    ``make_plan`` does.
+    """
+    return _Planner(now, load_tree(now), lenient=True).whole_plan(wanted, overwrite_drift)
 
 
 def load_tree(now: Snapshot) -> ConfigTree:
@@ -64,37 +70,29 @@ def load_tree(now: Snapshot) -> ConfigTree:
     return tree
 
 
-class _Need(NamedTuple):
-    """A shared block that a wanted route leans on."""
-
-    text: str
-    site: Site
-    overwrite_drift: bool
-
-
 class _Planner:
     """One run: collects changes per file, then turns them into proved edits."""
 
-    def __init__(self, now: Snapshot, tree: ConfigTree, templates: Path | None) -> None:
+    def __init__(
+        self, now: Snapshot, tree: ConfigTree, templates: Path | None = None, *, lenient: bool = False
+    ) -> None:
         self.now = now
         self.tree = tree
         self.templates = templates
         self.features = Features.from_dash_v(now.nginx.dash_v) if now.nginx.dash_v else CURRENT
-        self.splicers = {path: Splicer(file.document) for path, file in tree.files.items()}
+        self.lenient = lenient
+        self.rewriting = Rewriting(tree)
+        self.splicers = self.rewriting.splicers
         self.blocks = [block for splicer in self.splicers.values() for block in splicer.blocks]
         self.index = BlockIndex(self.blocks)
-        self.shared = [block for block in self.blocks if block.id == MAPS or block.id.kind == "upstream"]
-        self.known = {block.id: block for block in self.shared}
+        self.sharing = Sharing(tree, self.rewriting, self.blocks, self.index)
         self.sites: dict[int, Site] = {}
         self.chosen: dict[str | None, ServerBlock] = {}
         self.changes: list[Change] = []
         self.probes: list[ProbePoint] = []
         self.standing: list[ProbePoint] = []
         self.gone: set[ManagedBlock] = set()
-        self.needs: dict[BlockId, _Need] = {}
-        self.written: dict[str, list[tuple[BlockId, str]]] = {}
         self.homes: dict[int, Home] = {}
-        self.whereabouts = Whereabouts()
 
     def plan(self, wanted: Sequence[Wanted]) -> NodePlan:
         for drop in (one for one in wanted if isinstance(one, Drop)):
@@ -102,10 +100,51 @@ class _Planner:
         for put in (one for one in wanted if isinstance(one, Put)):
             self.put(put)
         if any(change.action != "unchanged" for change in self.changes):
-            self.put_shared()
-            self.drop_shared(any(one.overwrite_drift for one in wanted))
-        files = tuple(self.files())
-        mends, lacking = self.mending(files)
+            self.share(any(one.overwrite_drift for one in wanted))
+        return self.finished()
+
+    def whole_plan(self, wanted: Sequence[Put], overwrite_drift: bool) -> NodePlan:
+        settled = {block for want in wanted if (block := self.own_block(want)) is not None}
+        for server in {id(one.directive): one for one in self.tree.http_servers()}.values():
+            for path, block in self.site(server).routes.items():
+                if block not in settled:
+                    settled.add(block)  # servers may share it, by an include
+                    with self.leaving(path):
+                        self.take_out(block, self.site(server), overwrite_drift)
+        for want in wanted:
+            with self.leaving(want.route.path):
+                self.put(want)
+        if any(change.action not in ("unchanged", "drift", "conflict") for change in self.changes):
+            self.share(overwrite_drift)
+        return self.finished()
+
+    def own_block(self, want: Put) -> ManagedBlock | None:
+        """The managed block that a wanted route has already."""
+        return self.site(self.server(want.server)).routes.get(want.route.path)
+
+    @contextmanager
+    def leaving(self, path: str) -> Iterator[None]:
+        """Where that is wanted, a hand edit or a hand-written location becomes a change that leaves it."""
+        try:
+            yield
+        except (DriftError, RouteConflict) as error:
+            if not self.lenient:
+                raise
+            action: Action = "drift" if isinstance(error, DriftError) else "conflict"
+            where = f"{error.file}:{error.line}"
+            self.changes.append(Change(action, path, where=where, note=f"{error.message}; {error.hint}"))
+
+    def share(self, overwrite_drift: bool) -> None:
+        """The blocks that routes lean on: those that are needed in, the others out."""
+        self.sharing.put()
+        self.sharing.drop(self.gone, overwrite_drift, self.leaving)
+
+    def finished(self) -> NodePlan:
+        """All that was collected, as a plan."""
+        files = tuple(self.rewriting.files(self.now))
+        mending = self.sharing.mending(
+            refused=self.now.test_failure is not None, changing=bool(files), gone=self.gone
+        )
         return NodePlan(
             node=self.now.node,
             changes=tuple(self.placed(number, change) for number, change in enumerate(self.changes)),
@@ -116,8 +155,9 @@ class _Planner:
             contexts={path: file.contexts for path, file in self.tree.files.items()},
             error_logs=error_logs(self.now, self.tree),
             test_refused=self.now.test_failure is not None,
-            mends=mends,
-            lacking=lacking,
+            mends=mending.mends,
+            lacking=mending.lacking,
+            remedy=mending.remedy,
         )
 
     def site(self, server: ServerBlock) -> Site:
@@ -126,22 +166,27 @@ class _Planner:
             self.sites[key] = Site(server, self.splicers[server.file.path], self.index)
         return self.sites[key]
 
+    def server(self, wanted: str | None) -> ServerBlock:
+        """The server block that is meant, chosen once."""
+        if wanted not in self.chosen:
+            self.chosen[wanted] = choose_server(self.tree, wanted)
+        return self.chosen[wanted]
+
     # --- one route ---------------------------------------------------------------------------
 
     def put(self, want: Put) -> None:
         route = want.route
-        if want.server not in self.chosen:
-            self.chosen[want.server] = choose_server(self.tree, want.server)
-        site = self.site(self.chosen[want.server])
+        site = self.site(self.server(want.server))
         for modifier, path in route.locations:
             site.claim(modifier, path, route.path)
-        rendered = render(route, RenderContext(site.headers, self.features), self.templates)
+        context = RenderContext(site.headers, self.features)
+        rendered = render(route, context, want.templates or self.templates)
+        self.sharing.refuse_drifted(rendered, want.overwrite_drift)
         action, splicer = self.write(want, site, rendered)
         home = Home(BlockId("route", route.path), splicer.document, site.server.directive)
         self.homes[len(self.changes)] = home
         self.changes.append(Change(action, route.path, site.server.label))
-        for block_id, text in shared_texts(rendered):
-            self.needs.setdefault(block_id, _Need(text, site, want.overwrite_drift))
+        self.sharing.need(rendered, site)
         point = probe_point(route, site.server, want.server)
         (self.standing if action == "unchanged" else self.probes).append(point)
 
@@ -158,7 +203,7 @@ class _Planner:
         if block is not None:
             refuse_drift(block, want.overwrite_drift)
             if not splicer.replace(block, rendered.location):
-                return "unchanged" if self.intact(rendered) else "change", splicer
+                return "unchanged" if self.sharing.intact(rendered) else "change", splicer
             self.gone.add(block)
         elif hand is not None:
             if not want.replace:
@@ -167,12 +212,8 @@ class _Planner:
             splicer.adopt(hand.directive, block_id, rendered.location)
         else:
             splicer.insert(site.anchor, block_id, rendered.location)
-        self.note(splicer, block_id, rendered.location)
+        self.rewriting.note(splicer, block_id, rendered.location)
         return "add" if block is None and hand is None else "change", splicer
-
-    def note(self, splicer: Splicer, block_id: BlockId, body: str) -> None:
-        """Remember what the file will have to hold."""
-        self.written.setdefault(splicer.document.name, []).append((block_id, body))
 
     def drop(self, want: Drop) -> None:
         servers = self.tree.http_servers() if want.server is None else named(self.tree, want.server)
@@ -184,10 +225,15 @@ class _Planner:
             refuse_hand_written(want.path, (site.locations for site in sites), self.index.owner)
             self.changes.append(Change("unchanged", want.path, note=elsewhere(want.path, self.blocks)))
         for block, site in found.items():
-            refuse_drift(block, want.overwrite_drift)
-            self.splicers[block.file].remove(block)
-            self.gone.add(block)
-            self.changes.append(Change("remove", want.path, site.server.label, f"{block.file}:{block.line}"))
+            self.take_out(block, site, want.overwrite_drift)
+
+    def take_out(self, block: ManagedBlock, site: Site, overwrite_drift: bool) -> None:
+        """Remove a managed route."""
+        refuse_drift(block, overwrite_drift)
+        self.splicers[block.file].remove(block)
+        self.gone.add(block)
+        where = f"{block.file}:{block.line}"
+        self.changes.append(Change("remove", block.id.name, site.server.label, where))
 
     def which(self, path: str, found: Mapping[ManagedBlock, Site]) -> ServerChoiceError:
         servers = self.tree.http_servers()
@@ -199,101 +245,7 @@ class _Planner:
             f"{len(found)} servers have a managed route {path}", hint=f"say which one{places}"
         )
 
-    # --- what routes share -------------------------------------------------------------------
-
-    def intact(self, rendered: Rendered) -> bool:
-        """Whether all that the route leans on is there, as it should be."""
-        return all(
-            block_id in self.known and self.known[block_id].holds(text)
-            for block_id, text in shared_texts(rendered)
-        )
-
-    def put_shared(self) -> None:
-        """Put in the maps and upstreams that routes need, once."""
-        foreign = foreign_definitions(self.tree, self.blocks) if self.needs else []
-        if foreign:
-            raise ConfigError(
-                "this hand-written directive defines a name that nginxws keeps for itself",
-                file=foreign[0].file.path,
-                line=foreign[0].directive.line,
-                hint="rename what begins with nginxws_ there",
-            )
-        for block_id, need in self.needs.items():
-            known = self.known.get(block_id)
-            if known is None:
-                splicer, anchor = self.room(block_id, need.site)
-                splicer.insert(anchor, block_id, need.text)
-                self.note(splicer, block_id, need.text)
-                continue
-            refuse_drift(known, need.overwrite_drift)
-            if self.splicers[known.file].replace(known, need.text):
-                self.note(self.splicers[known.file], block_id, need.text)
-
-    def room(self, block_id: BlockId, site: Site) -> tuple[Splicer, Anchor]:
-        """Where a new shared block goes: before the server, the maps after all that sets their hashes."""
-        late = late_map_hash(site.server) if block_id == MAPS else None
-        if late is None:
-            return site.splicer, http_insertion_point(site.server)
-        splicer = self.splicers[late.file.path]
-        return splicer, insertion_after(splicer.document, late.directive, splicer.blocks)
-
-    def drop_shared(self, overwrite_drift: bool) -> None:
-        """Take out the maps and upstreams that nothing needs any more."""
-        unneeded = [block for block in self.shared if block.id not in self.needs]
-        used = references(self.tree, [*self.gone, *self.shared]) if unneeded else set()
-        for block in unneeded:
-            names = MAP_NAMES if block.id == MAPS else {block.id.name.encode()}
-            if not names & used:
-                refuse_drift(block, overwrite_drift)
-                self.splicers[block.file].remove(block)
-
-    def mending(self, files: Sequence[FilePlan]) -> tuple[bool, tuple[str, ...]]:
-        """Whether shared blocks that were missing come back or aren't needed any more; what stays missing."""
-        missing = unmet(self.tree, self.index, self.known) if self.now.test_failure is not None else []
-        left = [(block, need) for block, need in missing if block not in self.gone and need not in self.needs]
-        lacking = (f"{block.file}:{block.line}: {block.id} needs {need}" for block, need in left)
-        return bool(files and missing and not left), tuple(lacking)
-
-    # --- the files, proved -------------------------------------------------------------------
-
-    def files(self) -> Iterator[FilePlan]:
-        reals = {posixpath.normpath(file.path): file.real for file in self.now.files}
-        changed: dict[str, str] = {}
-        for path, splicer in self.splicers.items():
-            edits = splicer.edits()
-            if not edits:
-                continue
-            real = reals[posixpath.normpath(path)]
-            if real in changed:
-                raise ConfigError(
-                    f"it is the same file as {changed[real]}, and both would change",
-                    file=path,
-                    hint="include it under one name only",
-                )
-            changed[real] = path
-            before = splicer.document
-            data = apply_edits(before.data, edits)
-            self.prove(splicer, data)
-            yield FilePlan(path, real, before.data, data, edits)
-
-    def prove(self, splicer: Splicer, data: bytes) -> None:
-        """The bytes outside our blocks are as before; spliced twice is spliced once. Else SpliceError."""
-        path = splicer.document.name
-        try:
-            after = parse(data, path)
-        except ParseError as error:
-            raise SpliceError(
-                f"the change would break the file: {error.message}", file=path, line=error.line, hint=_BUG
-            ) from error
-        blocks = verify(splicer.document, after, taken=splicer.taken, known=splicer.blocks)
-        found = self.whereabouts.changed(path, blocks)
-        for block_id, body in self.written.get(path, ()):
-            if not any(block.holds(body) for block in found.get(block_id, ())):
-                raise SpliceError(f"the block {block_id} can't be found again", file=path, hint=_BUG)
-
     def placed(self, number: int, change: Change) -> Change:
         """The change with its ``file:line`` as that will be."""
         home = self.homes.get(number)
-        if home is None:
-            return change
-        return replace(change, where=self.whereabouts.where(home, self.splicers[home.document.name]))
+        return change if home is None else replace(change, where=self.rewriting.where(home))

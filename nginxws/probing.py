@@ -24,7 +24,8 @@ def probe_point(route: Route, server: ServerBlock, wanted: str | None) -> ProbeP
     path = route.path if route.match is not Match.REGEX else "/"
     listen = _listener(server, wanted)
     if listen is None or listen.port is None:
-        return ProbePoint(route.path, path, _NOBODY, problem="this server has no TCP port to probe")
+        no_port = "this server has no TCP port to probe"
+        return ProbePoint(route.path, path, _NOBODY, problem=no_port, server=wanted)
     host, problem = _host(server, listen), None
     if host is None:
         names = " ".join(server.names) or '""'
@@ -41,6 +42,7 @@ def probe_point(route: Route, server: ServerBlock, wanted: str | None) -> ProbeP
         listen.ssl,
         listen.proxy_protocol,
         problem,
+        wanted,
     )
 
 

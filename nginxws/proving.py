@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nginxws.errors import ConfigError, ConnectionFailed, NodeError
+from nginxws.errors import ConfigError, ConnectionFailed, Interrupted, NodeError
 from nginxws.nodes.link import NodeLink
 from nginxws.nodes.options import ProbePolicy
 from nginxws.nodes.probe.handshake import probe_until
@@ -13,37 +14,65 @@ from nginxws.nodes.probe.types import ProbeRequest, ProbeResult
 from nginxws.plan import NodePlan, ProbePoint
 
 if TYPE_CHECKING:
+    from nginxws.nodes.interrupts import Listener
     from nginxws.nodes.reading import OnStep
 
 
-class Proof:
-    """The proof of one plan on one node: probes its routes, and remembers the results for the report."""
+#: How routes are proved: all in one way, or each in its own.
+Policies = ProbePolicy | Callable[[ProbePoint], ProbePolicy]
 
-    def __init__(self, link: NodeLink, plan: NodePlan, policy: ProbePolicy, on_step: OnStep) -> None:
+
+def policy_of(policies: Policies, point: ProbePoint) -> ProbePolicy:
+    """How one route is proved."""
+    return policies if isinstance(policies, ProbePolicy) else policies(point)
+
+
+class Proof:
+    """The proof of one plan on one node: probes its routes, and remembers the results for the report.
+
+    ``failed`` is the result that ended it: of a proof that was required. In a thread, where no signal ends
+    anything, ``interrupts`` is looked at before each route.
+    """
+
+    def __init__(
+        self,
+        link: NodeLink,
+        plan: NodePlan,
+        policies: Policies,
+        on_step: OnStep,
+        interrupts: Listener | None = None,
+    ) -> None:
         self.link = link
         self.plan = plan
-        self.policy = policy
+        self.policies = policies
         self.on_step = on_step
+        self.interrupts = interrupts
         self.results: list[tuple[str, ProbeResult]] = []
-
-    @property
-    def failed(self) -> ProbeResult | None:
-        return next((result for _route, result in self.results if not result.ok), None)
+        self.failed: tuple[str, ProbeResult] | None = None
+        self.agreed = False  # the node may keep it, and is told so
 
     def decide(self) -> str | None:
         """None to commit; the reason for a rollback otherwise."""
-        if self.policy.mode == "off":
-            return None
+        refused = self._refusal()
+        self.agreed = refused is None
+        return refused
+
+    def _refusal(self) -> str | None:
         for point in self.plan.probes:
+            policy = policy_of(self.policies, point)
+            if policy.mode == "off":
+                continue
+            if self.interrupts is not None and self.interrupts.asked:
+                return "interrupted"
             self.on_step("probe", point.route)
-            result = self._probe(point)
+            result = self._probe(point, policy)
             self.results.append((point.route, result))
-            if not result.ok and self.policy.mode == "required":
+            if not result.ok and policy.mode == "required":
+                self.failed = point.route, result
                 return result.message
         return None
 
-    def _probe(self, point: ProbePoint) -> ProbeResult:
-        policy = self.policy
+    def _probe(self, point: ProbePoint, policy: ProbePolicy) -> ProbeResult:
         if policy.url is not None:
             return _from_outside(policy.url, policy)
         if (problem := _problem(point, policy)) is not None:
@@ -65,23 +94,29 @@ class Proof:
 
 
 def _problem(point: ProbePoint, policy: ProbePolicy) -> str | None:
-    """Why no probe can be made; a name from the user solves a missing one."""
+    """Why no probe can be made; a name or a path from the user solves a missing one."""
+    if not point.path and policy.path is None:
+        return "no path to probe follows from a regular expression"
     return None if point.host is None and policy.host is not None else point.problem
 
 
 def prove_standing(
-    link: NodeLink, plan: NodePlan, policy: ProbePolicy, on_step: OnStep
+    link: NodeLink,
+    plan: NodePlan,
+    policies: Policies,
+    on_step: OnStep,
+    interrupts: Listener | None = None,
 ) -> tuple[tuple[str, ProbeResult], ...]:
     """Probe the routes that a plan leaves as they are: nothing to do is not yet proof.
 
-    Raises NodeError (nothing was changed) when the proof is required and fails.
+    Raises NodeError (nothing was changed) when the proof is required and fails, Interrupted.
     """
-    proof = Proof(link, replace(plan, probes=plan.standing), policy, on_step)
-    proof.decide()
-    bad = next(((route, result) for route, result in proof.results if not result.ok), None)
-    if bad is None or policy.mode != "required":
+    proof = Proof(link, replace(plan, probes=plan.standing), policies, on_step, interrupts)
+    if proof.decide() is None:
         return tuple(proof.results)
-    route, result = bad
+    if proof.failed is None:
+        raise Interrupted("interrupted; nothing was changed", node=link.name)
+    route, result = proof.failed
     raise NodeError(
         f"{route} is there, unchanged, and does not prove itself: {result.message}; nothing was changed",
         node=link.name,
@@ -92,27 +127,32 @@ def prove_standing(
 
 def _way_out(point: ProbePoint) -> str:
     """What to do where no probe can be made from the node itself."""
+    if not point.path:
+        return "give a path that it matches with --probe-path, or keep it unproved with --probe warn"
     hint = "prove it from outside with --probe-url, or keep it unproved with --probe warn"
     if point.host is None:
         return f"name a host that this server answers with --probe-host; else {hint}"
     return hint
 
 
-def check_provable(link: NodeLink, plan: NodePlan, policy: ProbePolicy) -> None:
+def check_provable(link: NodeLink, plan: NodePlan, policies: Policies) -> None:
     """Refuse what could only end in a restore: a proof that is required and can't be made.
 
     Raises ConfigError or NodeError; nothing was changed.
     """
-    if policy.mode != "required" or policy.url is not None:
-        return
-    for point in plan.probes:
+    needed = [
+        (point, policy)
+        for point in plan.probes
+        if (policy := policy_of(policies, point)).mode == "required" and policy.url is None
+    ]
+    for point, policy in needed:
         problem = _problem(point, policy)
         if problem is not None:
             raise ConfigError(
                 f"{point.route} couldn't be proved: {problem}", node=plan.node, hint=_way_out(point)
             )
-    if plan.probes:
-        _try_channel(link, plan.probes[0], policy)
+    if needed:
+        _try_channel(link, *needed[0])
 
 
 def _try_channel(link: NodeLink, point: ProbePoint, policy: ProbePolicy) -> None:

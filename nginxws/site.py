@@ -10,6 +10,7 @@ from nginxws.config.anchors import Anchor, insertion_point
 from nginxws.config.blocks import BlockId, ManagedBlock
 from nginxws.config.document import Directive, Document
 from nginxws.config.matching import LocationKey, Locations
+from nginxws.config.octets import to_text
 from nginxws.config.servers import ServerBlock, inherited
 from nginxws.config.shared import MAPS, BlockIndex
 from nginxws.config.splice import Splicer
@@ -40,7 +41,7 @@ class Site:
     def headers(self) -> tuple[tuple[str, str], ...]:
         """Name and value of every ``proxy_set_header`` that a location here inherits."""
         found = (one.directive.words for one in inherited(self.server, b"proxy_set_header"))
-        return tuple((_text(words[1]), _text(words[2])) for words in found if len(words) == 3)
+        return tuple((to_text(words[1]), to_text(words[2])) for words in found if len(words) == 3)
 
     @cached_property
     def routes(self) -> dict[str, ManagedBlock]:
@@ -109,7 +110,3 @@ def _servers(document: Document) -> dict[int, int]:
     """The number of each server block of a file."""
     servers = (one for one in document.walk() if one.name == b"server" and one.body is not None)
     return {id(one): number for number, one in enumerate(servers)}
-
-
-def _text(word: bytes) -> str:
-    return word.decode("utf-8", "surrogateescape")

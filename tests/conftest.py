@@ -14,6 +14,8 @@ from support.sshd import SshdFactory, SshServer, need, running
 settings.register_profile("ci", derandomize=True, print_blob=True, deadline=None)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+if "MUTANT_UNDER_TEST" in os.environ:  # make mutation
+    from support.mutation import fresh_caches, pytest_collection_modifyitems  # noqa: F401
 
 
 @pytest.fixture

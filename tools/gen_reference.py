@@ -1,4 +1,7 @@
-"""Writes docs/reference/cli.md from the commands (``make docs``); a test holds it to be current."""
+"""Writes docs/reference/cli.md from the commands, and the manifest's JSON Schema from its models.
+
+By ``make docs``; tests hold both to be current.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,11 @@ from pathlib import Path
 import click
 
 from nginxws.cli import COMMANDS, cli
+from nginxws.manifest import schema
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "cli.md"
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "reference" / "cli.md"
+SCHEMA = ROOT / "nginxws" / "manifest" / "nginxws.schema.json"
 
 _HEAD = """\
 # Commands and options
@@ -30,7 +36,7 @@ or `1d`. What the exit codes mean stands in [exit-codes.md](exit-codes.md), what
 def page() -> str:
     """The whole page."""
     parts = [_HEAD, "\n".join(_contents())]
-    with click.Context(cli, info_name="nginxws") as root:
+    with click.Context(cli, info_name="nginxws", **cli.context_settings) as root:
         for name in COMMANDS:
             command = cli.get_command(root, name)
             assert command is not None
@@ -78,3 +84,4 @@ def _cell(text: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page())
+    SCHEMA.write_text(schema.text())

@@ -13,14 +13,22 @@ import click
 
 from nginxws import __version__
 from nginxws.cli import signals
+from nginxws.cli.failing import bug, show_failure
 from nginxws.cli.group import LazyGroup
-from nginxws.errors import ExitCode, Interrupted, InvalidInput, NginxwsError
+from nginxws.errors import ExitCode, Interrupted, NginxwsError
 
 #: Command name -> module of nginxws.cli that holds it, and its one-line help.
 COMMANDS = {
     "add-route": ("add_route", "Put a WebSocket route on a balancer: live and proved, or as it was."),
     "remove-route": ("remove_route", "Take a managed route out again, to the byte."),
     "list-routes": ("list_routes", "List WebSocket routes, managed and hand-written, with drift."),
+    "plan": ("plan", "Show what the manifest would change on its nodes."),
+    "apply": ("apply", "Bring the manifest's nodes to what it says, or to exactly what was planned."),
+    "status": ("status", "Say how a node stands: revision, drift, workers, sockets, lock."),
+    "history": ("history", "List what was applied to a node; show one revision with its diff."),
+    "rollback": ("rollback", "Go back to an earlier revision, to the byte, or our blocks alone."),
+    "init": ("init", "Write a manifest to begin with, also from what nodes have."),
+    "schema": ("schema", "Print the JSON Schema of the manifest, for editors."),
     "render": ("render", "Print a route's block; no node, no file."),
     "probe": ("probe", "Try a WebSocket handshake and say what the answer means."),
     "recover": ("recover", "Undo what an interrupted command left on a node."),
@@ -57,39 +65,14 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         outcome = cli.main(args=arguments, prog_name="nginxws", standalone_mode=False)
     except (click.ClickException, NginxwsError) as error:
-        return _show(error)
+        return show_failure(error, cli, arguments)
     except (click.Abort, KeyboardInterrupt):
         # Commands that change nodes tell of their own interruptions: nothing had begun here.
-        return _show(
-            Interrupted("interrupted", hint="`nginxws recover` says if a node has something to undo")
-        )
+        hint = "`nginxws recover` says if a node has something to undo"
+        return show_failure(Interrupted("interrupted", hint=hint), cli, arguments)
     except OSError as error:
-        return _show(NginxwsError(f"cannot go on: {error}", hint="is the disk full, or the output closed?"))
+        failed = NginxwsError(f"cannot go on: {error}", hint="is the disk full, or the output closed?")
+        return show_failure(failed, cli, arguments)
     except Exception as error:
-        return _show(_bug(error))
+        return show_failure(bug(error), cli, arguments)
     return int(outcome) if isinstance(outcome, int) else ExitCode.DONE
-
-
-def _bug(error: Exception) -> NginxwsError:
-    from traceback import format_exception
-
-    return NginxwsError(
-        f"this is a bug of nginxws: {type(error).__name__}: {error}",
-        detail="".join(format_exception(error)[-3:]),
-        hint="a node undoes by itself what wasn't committed; `nginxws recover` says what became of it",
-    )
-
-
-def _show(error: click.ClickException | NginxwsError) -> int:
-    """Show an error in the one form that all have; returns its exit code."""
-    from nginxws.report.text import show_error
-
-    if isinstance(error, click.ClickException):
-        if type(error).__name__ == "NoArgsIsHelpError":  # click 8.2 and later: its text is the help
-            click.echo(error.format_message(), err=True)
-            return ExitCode.USAGE
-        context = error.ctx if isinstance(error, click.UsageError) else None
-        hint = None if context is None else f"see `{context.command_path} --help`"
-        error = InvalidInput(error.format_message(), hint=hint)
-    show_error(error)
-    return error.code

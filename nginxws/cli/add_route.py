@@ -10,9 +10,10 @@ from nginxws.cli.options import (
     change_options,
     connection_options,
     file_option,
+    manifest_options,
     option,
-    output_options,
     probe_options,
+    review_options,
     route_options,
     server_option,
 )
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
 @connection_options
 @file_option
 @server_option
+@manifest_options
 @change_options
 @probe_options
-@output_options
+@review_options
 def add_route(path: str, backends: tuple[str, ...], **options: Any) -> int:
     """Put a WebSocket route for PATH to its BACKENDs on a balancer.
 
@@ -40,12 +42,19 @@ def add_route(path: str, backends: tuple[str, ...], **options: Any) -> int:
     SSH, reloads NGINX, and proves the route by a real handshake. If anything fails, the node
     is as it was. A route that is there already, unchanged, touches nothing.
 
+    With a manifest (nginxws.toml) the route goes into it, with the options that are given here, and
+    on the nodes that it is for; the manifest is written when all of them are done.
+
     A BACKEND is HOST:PORT, [IPV6]:PORT, unix:/PATH, with http://, https://, ws:// or wss://
     in front if you like, and parameters after it: "10.0.0.6:8080 weight=2".
     """
+    from nginxws.cli.manifest_edit import add, edited_manifest
     from nginxws.cli.route_values import make_route
     from nginxws.cli.running import probe_policy, run_change
 
+    manifest = edited_manifest(options)
+    if manifest is not None:
+        return add(manifest, path, backends, options)
     route = make_route(path, backends, options)
     policy = probe_policy(options, route)
 

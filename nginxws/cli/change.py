@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,11 +26,14 @@ from nginxws.nodes.options import ProbePolicy
 from nginxws.nodes.reading import Reading, read_node
 from nginxws.plan import NodePlan
 from nginxws.printable import one_line
-from nginxws.proving import check_provable, prove_standing
+from nginxws.proving import Policies, check_provable, prove_standing
 from nginxws.report.outcome import show_outcomes
 from nginxws.report.progress import Progress
-from nginxws.report.text import hush, show_diff, show_pending, show_recovered, show_warning
+from nginxws.report.text import reporting, show_diff, show_pending, show_recovered
 from nginxws.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from nginxws.cli.manifest_edit import ManifestEdit
 
 #: Makes one node's plan from its snapshot.
 MakePlan = Callable[[Snapshot], NodePlan]
@@ -61,7 +64,8 @@ class Change:
 
     make: MakePlan
     settings: ChangeSettings
-    policy: ProbePolicy = field(default_factory=ProbePolicy)
+    policy: Policies = field(default_factory=ProbePolicy)
+    manifest: ManifestEdit | None = None
     _applying: bool = field(default=False, init=False)
 
     def on_nodes(self, readings: Sequence[tuple[NodeLink, Reading]], progress: Progress) -> int:
@@ -75,7 +79,7 @@ class Change:
         for link, reading in readings:
             with link:
                 if self._stops(outcomes):
-                    outcomes.append(NodeOutcome(link.name, error=_not_tried(link.name)))
+                    outcomes.append(NodeOutcome(link.name, error=_not_tried(link.name), skipped=True))
                 else:
                     outcomes.append(self._on_node(link, reading.result, progress))
         signals.settled()
@@ -110,15 +114,17 @@ class Change:
     def _on_node(self, link: NodeLink, read: Callable[[], Snapshot], progress: Progress) -> NodeOutcome:
         on_step = progress.on_node(link.name)
         deadline = time.monotonic() + self.settings.lock_timeout
+        tries = 0
         while True:
             try:
                 return self._once(link, read, progress)
             except StaleError as error:
                 # Somebody else was faster. Nobody has seen the plan yet, so plan anew.
-                if self.settings.asks or time.monotonic() > deadline:
+                if self.settings.asks or not error.again or time.monotonic() > deadline:
                     error.node = error.node or link.name
                     return NodeOutcome(link.name, error=error)
-                time.sleep(random.uniform(0.05, 0.25))  # noqa: S311 (spreads rivals, no secret)
+                tries += 1  # the more rivals there are, the longer the pauses that spread them best
+                time.sleep(random.uniform(0.05, min(0.25 * tries, 3.0)))  # nosec B311  # noqa: S311 (no secret)
                 read = partial(read_node, link, on_step, undo=not self.settings.dry_run)
             except NginxwsError as error:
                 error.node = error.node or link.name
@@ -155,22 +161,29 @@ class Change:
             return
         if progress is not None:
             progress.pause()
+        if self.manifest is not None:
+            self.manifest.show_once()
         show_diff(plan.diff)
         if not click.confirm(f"Apply this to {one_line(plan.node)}?", err=True):
             raise NginxwsError("not confirmed; nothing was changed")
 
     def _finish(self, outcomes: list[NodeOutcome]) -> int:
-        code = worst(outcomes)
+        code, dry_run, edit = worst(outcomes), self.settings.dry_run, self.manifest
         pending = any(outcome.plan and outcome.plan.files and not outcome.done for outcome in outcomes)
-        if code is ExitCode.DONE and self.settings.dry_run and self.settings.detailed_exitcode and pending:
+        if edit is not None:
+            code = edit.settle(code, dry_run=dry_run)
+            pending = pending or edit.changes
+        if code is ExitCode.DONE and dry_run and self.settings.detailed_exitcode and pending:
             code = ExitCode.CHANGES
-        try:
-            show_outcomes(outcomes, code, self.settings.output_format, quiet=self.settings.quiet)
-        except OSError as error:
-            # What became of the nodes is in the exit code, whether or not anybody can read the report.
-            hush()
-            if not isinstance(error, BrokenPipeError):
-                show_warning(f"the report could not be written: {error.strerror}")
+        with reporting():
+            show_outcomes(
+                outcomes,
+                code,
+                self.settings.output_format,
+                quiet=self.settings.quiet,
+                manifest=None if edit is None else edit.result(dry_run=dry_run),
+                places=None if edit is None else edit.places,
+            )
         return code
 
 

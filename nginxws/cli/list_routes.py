@@ -37,8 +37,8 @@ def list_routes(**options: Any) -> int:
 
 def _found(options: dict[str, Any], progress: Progress) -> Iterator[NodeRoutes]:
     """The routes of the file, or of each node."""
-    from nginxws.cli.running import file_meant, target_from
-    from nginxws.cli.targets import open_links
+    from nginxws.cli.manifest_file import open_meant
+    from nginxws.cli.running import file_meant
     from nginxws.inventory import routes
     from nginxws.nodes.prompt import ask_secret
     from nginxws.nodes.reading import read_node
@@ -49,7 +49,7 @@ def _found(options: dict[str, Any], progress: Progress) -> Iterator[NodeRoutes]:
     if (file := file_meant(options)) is not None:
         yield _in_file(file)
         return
-    for link in open_links(target_from(options), None, progress.asking(ask_secret)):
+    for link in open_meant(options, None, progress.asking(ask_secret)):
         with link:
             try:
                 now = read_node(link, progress.on_node(link.name), undo=False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
 
@@ -49,6 +49,17 @@ class Pair(Lines):
         return name, text
 
 
+class Fetched(tuple[str, str]):
+    """A header whose value may have been fetched; ``text`` is what was written, without the secret."""
+
+    text: str
+
+    def __new__(cls, pair: tuple[str, str], text: str) -> Self:
+        made = super().__new__(cls, pair)
+        made.text = text
+        return made
+
+
 class ProbeHeader(Lines):
     """``NAME=VALUE`` with ``@env:`` and ``@file:`` values."""
 
@@ -58,7 +69,7 @@ class ProbeHeader(Lines):
         """Raises InvalidInput: its hint says more than a usage line."""
         from nginxws.nodes.probe.headers import parse_probe_header
 
-        return value if isinstance(value, tuple) else parse_probe_header(value)
+        return value if isinstance(value, tuple) else Fetched(parse_probe_header(value), value)
 
 
 class Seconds(SecondsType):
@@ -100,7 +111,18 @@ def connection_options(function: F) -> F:
     """Which node, and how it is reached."""
     return _all(
         option("--node", "nodes", multiple=True, metavar="NAME|URL|local",
-               help="A host or ssh_config alias, ssh://[user@]host[:port], or local. Repeatable."),
+               help="A node or label of the manifest; without one, a host or ssh_config alias; "
+               "ssh://[user@]host[:port]; local. Repeatable."),
+        option("--manifest", type=click.Path(dir_okay=False), metavar="PATH",
+               help="The manifest.  [default: nginxws.toml here or in a folder above]"),
+        option("--no-manifest", is_flag=True, help="Work without a manifest."),
+        reach_options,
+    )(function)  # fmt: skip
+
+
+def reach_options(function: F) -> F:
+    """How nodes are reached, and where their NGINX is."""
+    return _all(
         option("--ssh-config", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
                help="Instead of ~/.ssh/config and /etc/ssh/ssh_config."),
         option("--accept-new-host-keys", is_flag=True,
@@ -128,6 +150,11 @@ def file_option(function: F) -> F:
                   help="Work on a configuration file here: no node, no reload.")(function)  # fmt: skip
 
 
+def manifest_options(function: F) -> F:
+    """What becomes of the manifest when a command changes a route that stands in it."""
+    return option("--no-apply", is_flag=True, help="Only edit the manifest; touch no node.")(function)
+
+
 def change_options(function: F) -> F:
     """How a change is made."""
     return _all(
@@ -143,6 +170,19 @@ def change_options(function: F) -> F:
                help="Longest wait for the new workers."),
         option("--confirm-timeout", type=Seconds(), default=30, show_default=True,
                help="The node restores by itself after this long without a word."),
+        option("--max-draining", type=click.IntRange(0), default=0, metavar="N",
+               help="Refuse to reload while old workers of N earlier reloads drain.  [default: no limit]"),
+        option("--keep", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N",
+               help="Revisions that stay on the node."),
+        option("--ignore-editors", is_flag=True, help="Change a file that somebody has open in an editor."),
+    )(function)  # fmt: skip
+
+
+def take_over_options(function: F) -> F:
+    """What may be put in the place of hand-written locations."""
+    return _all(
+        option("--adopt", is_flag=True, help="Take over equivalent hand-written locations of wanted paths."),
+        option("--replace", is_flag=True, help="Put routes in place of any hand-written locations."),
     )(function)  # fmt: skip
 
 
@@ -171,10 +211,10 @@ def route_options(function: F) -> F:
     )(function)  # fmt: skip
 
 
-def probe_options(function: F) -> F:
-    """How the route is proved."""
+def probe_options(function: F, *, mode: str = "required") -> F:
+    """How the route is proved; ``mode`` is what happens where nothing is said."""
     return _all(
-        option("--probe", "probe_mode", type=click.Choice(PROBE_MODES), default="required", show_default=True,
+        option("--probe", "probe_mode", type=click.Choice(PROBE_MODES), default=mode, show_default=True,
                help="What a failed handshake means."),
         option("--probe-path", metavar="PATH", help="Path and query to try.  [default: the route's path]"),
         option("--probe-host", metavar="NAME", help="Host to ask for.  [default: the server's name]"),
@@ -190,9 +230,18 @@ def probe_options(function: F) -> F:
 
 def output_options(function: F) -> F:
     """How results are shown."""
+    return _output(["text", "json"])(function)
+
+
+def review_options(function: F) -> F:
+    """How the results of what changes nodes are shown: also to the services that review changes."""
+    return _output(["text", "json", "github", "gitlab"])(function)
+
+
+def _output(formats: list[str]) -> Callable[[F], F]:
     return _all(
-        option("--format", "output_format", type=click.Choice(["text", "json"]), default="text",
+        option("--format", "output_format", type=click.Choice(formats), default="text",
                show_default=True, help="Shape of the result on stdout."),
         option("--quiet", "-q", is_flag=True, help="Errors only."),
         option("--verbose", "-v", is_flag=True, help="Every step, also without a terminal."),
-    )(function)  # fmt: skip
+    )  # fmt: skip

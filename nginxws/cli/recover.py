@@ -72,26 +72,29 @@ def unlock(**options: Any) -> int:
 
 def _each_node(options: dict[str, Any], work: Work, field: str) -> int:
     """Do ``work`` on every node and show what became of it; ``field`` is its own in the JSON form."""
-    from nginxws.cli.running import target_from
-    from nginxws.cli.targets import ChangeTimes, open_links
+    from nginxws.cli.manifest_file import open_meant
+    from nginxws.cli.targets import ChangeTimes
     from nginxws.deploy import NodeOutcome, worst
     from nginxws.nodes.prompt import ask_secret
     from nginxws.report.document import show_json
     from nginxws.report.progress import Progress
     from nginxws.report.recovery import as_json, show_result
+    from nginxws.report.text import reporting
 
     named = {name: options[name] for name in ChangeTimes.__dataclass_fields__ if name in options}
     times = ChangeTimes(**{"lock_timeout": 0, **named})
     results = []
     with Progress(verbose=options["verbose"], quiet=options["quiet"]) as progress:
-        links = open_links(target_from(options), times, progress.asking(ask_secret))
+        links = open_meant(options, times, progress.asking(ask_secret))
         for link in links:
             results.append(_on_node(link, progress.on_node(link.name), work, field))
             progress.pause()
-            show_result(results[-1], options["output_format"], quiet=options["quiet"])
+            with reporting():
+                show_result(results[-1], options["output_format"], quiet=options["quiet"])
     code = worst(NodeOutcome(result.node, error=result.error) for result in results)
     if options["output_format"] == "json":
-        show_json(as_json(results, code))
+        with reporting():
+            show_json(as_json(results, code))
     return code
 
 

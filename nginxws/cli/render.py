@@ -23,6 +23,7 @@ def render(path: str, backends: tuple[str, ...], shared: bool, **options: Any) -
     """
     from nginxws.cli.route_values import make_route
     from nginxws.render import render as render_route
+    from nginxws.report.text import show_note, show_text
 
     templates = options.pop("templates")
     rendered = render_route(
@@ -36,6 +37,6 @@ def render(path: str, backends: tuple[str, ...], shared: bool, **options: Any) -
             rendered.location,
         ]
     elif rendered.maps:
-        click.echo("note: this block needs maps in http context; --shared prints them too", err=True)
+        show_note("note: this block needs maps in http context; --shared prints them too")
     for part in parts:
-        click.echo(part)
+        show_text(part)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from nginxws.cli.targets import ChangeTimes, TargetOptions, open_links
+from nginxws.cli.targets import Ask, ChangeTimes, TargetOptions
 from nginxws.errors import InvalidInput
 from nginxws.nodes.prompt import ask_secret
 from nginxws.nodes.reading import Reading, until_waiting
@@ -16,23 +16,30 @@ from nginxws.report.progress import Progress
 
 if TYPE_CHECKING:
     from nginxws.cli.change import Change
+    from nginxws.nodes.link import NodeLink
     from nginxws.nodes.options import ProbePolicy
     from nginxws.route import Route
 
 #: Makes the change; called when the nodes are being read already.
 MakeChange = Callable[[], "Change"]
+#: Opens nodes; gets what can put a question to somebody.
+OpenNodes = Callable[[Ask], "list[NodeLink]"]
 
 
-def run_change(make: MakeChange, options: dict[str, Any]) -> int:
+def run_change(make: MakeChange, options: dict[str, Any], open_nodes: OpenNodes | None = None) -> int:
     """Run a change on the file or on the nodes that the options name; returns the exit code.
 
-    The nodes are being read while ``make`` imports what planning needs.
+    The nodes are being read while ``make`` imports what planning needs. ``open_nodes`` are other nodes than
+    those that the options name.
     """
+    from nginxws.cli.manifest_file import open_meant
+
     file = file_meant(options)
     if file is not None:
         return make().on_file(file)
     with Progress(verbose=options["verbose"], quiet=options["quiet"]) as progress:
-        links = open_links(target_from(options), times_from(options), progress.asking(ask_secret))
+        ask = progress.asking(ask_secret)
+        links = open_nodes(ask) if open_nodes else open_meant(options, times_from(options), ask)
         undo = not options["dry_run"]
         readings = [(link, Reading(link, progress.on_node(link.name), undo=undo)) for link in links]
         until_waiting(links)
@@ -42,15 +49,15 @@ def run_change(make: MakeChange, options: dict[str, Any]) -> int:
 def file_meant(options: dict[str, Any]) -> str | None:
     """The value of ``--file``, None when nodes are meant.
 
-    What stands on the command line wins over the environment. Raises InvalidInput for both.
+    What stands on the command line wins over the environment. Raises InvalidInput for both, and for
+    options beside ``--file`` that say something about a node.
     """
     file: str | None = options["file"]
-    if file is None or not options["nodes"]:
-        return file
-    source = click.get_current_context().get_parameter_source
-    said = [source(name) is ParameterSource.COMMANDLINE for name in ("file", "nodes")]
-    if said == [True, False]:
-        return file
+    if file is None:
+        return None
+    said = [_stands_there(name) for name in ("file", "nodes")]
+    if not options["nodes"] or said == [True, False]:
+        return _alone(file)
     if said == [False, True]:
         return None
     raise InvalidInput(
@@ -58,9 +65,28 @@ def file_meant(options: dict[str, Any]) -> str | None:
     )
 
 
-def target_from(options: dict[str, Any]) -> TargetOptions:
-    """The values of ``connection_options``."""
-    return TargetOptions(**{name: options[name] for name in TargetOptions.__dataclass_fields__})
+def _stands_there(parameter: str) -> bool:
+    """Whether a parameter has its value from the command line."""
+    return click.get_current_context().get_parameter_source(parameter) is ParameterSource.COMMANDLINE
+
+
+def _alone(file: str) -> str:
+    """The file, unless something was asked for that only happens on nodes: that isn't ignored silently."""
+    context = click.get_current_context()
+    about_nodes = {*TargetOptions.__dataclass_fields__, *ChangeTimes.__dataclass_fields__} - {"nodes"}
+    given = [
+        next(word for word in option.opts if word.startswith("--"))
+        for option in context.command.params
+        if (name := str(option.name)) in about_nodes or name.startswith("probe_")
+        # What was turned off doesn't happen with a file either.
+        if _stands_there(name) and context.params[name] is not False and context.params[name] != "off"
+    ]
+    if given:
+        raise InvalidInput(
+            f"{', '.join(given)} {'is' if len(given) == 1 else 'are'} about a node, and --file names none",
+            hint="leave that out, or name a node with --node instead of the file",
+        )
+    return file
 
 
 def times_from(options: dict[str, Any]) -> ChangeTimes:
@@ -68,27 +94,33 @@ def times_from(options: dict[str, Any]) -> ChangeTimes:
     return ChangeTimes(**{name: options[name] for name in ChangeTimes.__dataclass_fields__})
 
 
-def probe_policy(options: dict[str, Any], route: Route) -> ProbePolicy:
-    """How the route is proved. Raises InvalidInput where no proof could work."""
+def probe_policy(options: dict[str, Any], route: Route | None) -> ProbePolicy:
+    """How the route, or whatever it may be, is proved. Raises InvalidInput where no proof could work."""
     from nginxws.nodes.options import ProbePolicy
+
+    policy = ProbePolicy(
+        mode=options["probe_mode"],
+        path=options["probe_path"],
+        host=options["probe_host"],
+        headers=options["probe_headers"],
+        expect=options["probe_expect"],
+        url=options["probe_url"],
+        timeout=options["probe_timeout"],
+    )
+    unproved = route is None or options["dry_run"] or file_meant(options) is not None
+    return checked_policy(policy, None if unproved else route)
+
+
+def checked_policy(policy: ProbePolicy, route: Route | None) -> ProbePolicy:
+    """The policy, if it can prove the route; None for one that won't be proved. Raises InvalidInput."""
     from nginxws.route import Match
 
-    mode, path, url = options["probe_mode"], options["probe_path"], options["probe_url"]
-    needs_path = mode != "off" and url is None and not options["dry_run"] and file_meant(options) is None
-    if route.match is Match.REGEX and needs_path and path is None:
+    followed = route is None or route.match is not Match.REGEX or policy.path is not None
+    if not followed and policy.mode != "off" and policy.url is None:
         raise InvalidInput(
             "no path to probe follows from a regular expression",
             hint="give one that it matches with --probe-path /…, or --probe off",
         )
-    policy = ProbePolicy(
-        mode=mode,
-        path=path,
-        host=options["probe_host"],
-        headers=options["probe_headers"],
-        expect=options["probe_expect"],
-        url=url,
-        timeout=options["probe_timeout"],
-    )
     _check(policy)
     return policy
 

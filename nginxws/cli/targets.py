@@ -6,16 +6,18 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nginxws.errors import AuthenticationFailed, InvalidInput
 from nginxws.nodes.homes import find
 from nginxws.nodes.link import NodeLink
 from nginxws.nodes.options import NodeOptions
-from nginxws.nodes.prompt import ask_secret
+from nginxws.nodes.prompt import ask_secret, asked_once
 from nginxws.nodes.sudo import Sudo, SudoMode
+from nginxws.nodes.transport import Target
 
 if TYPE_CHECKING:
     from nginxws.nodes.transport import Transport
@@ -43,13 +45,21 @@ class TargetOptions:
 
 @dataclass(frozen=True, slots=True)
 class ChangeTimes:
-    """What a change may say about the node's work; seconds."""
+    """What a change may say about the node's work; times in seconds."""
 
     reload_command: str = ""
     message: str = ""
     lock_timeout: int = 30
     reload_timeout: int = 30
     confirm_timeout: int = 30
+    max_draining: int = 0
+    ignore_editors: bool = False
+    keep: int = 20
+
+
+def target_from(options: dict[str, Any]) -> TargetOptions:
+    """The values of ``connection_options``."""
+    return TargetOptions(**{name: options[name] for name in TargetOptions.__dataclass_fields__})
 
 
 def open_links(
@@ -59,23 +69,50 @@ def open_links(
 
     ``ask`` puts a question for a secret to somebody at the terminal.
     """
-    times = times or ChangeTimes()
-    home = find(options.home)
-    node_options = NodeOptions(
-        nginx_bin=options.nginx_bin or home.binary,
-        nginx_conf=options.nginx_conf or home.conf,
-        state_dir=options.state_dir,
-        reload_command=times.reload_command or home.reload,
-        who=who_am_i(),
-        message=times.message,
-        lock_timeout=times.lock_timeout,
-        reload_timeout=times.reload_timeout,
-        confirm_timeout=times.confirm_timeout,
-    )
-    _check_values(node_options)
     names = named_nodes(options.nodes, bool(options.nginx_conf or options.nginx_bin))
-    sudo = sudo_for(options, ask)
-    return [NodeLink(name, _connector(name, options, ask), sudo, node_options) for name in names]
+    opening = Opening(options, times or ChangeTimes(), asked_once(ask))
+    return [opening.link(name, name, options) for name in names]
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What the links of one command have in common: what the command line says, and who can be asked."""
+
+    said: TargetOptions
+    times: ChangeTimes
+    ask: Ask
+
+    @cached_property
+    def sudo(self) -> Sudo:
+        """What the command line says of sudo: with a password, it holds for every node."""
+        return sudo_for(self.said, self.ask)
+
+    def link(self, name: str, reach: str, options: TargetOptions, reload_command: str = "") -> NodeLink:
+        """The node called ``name``, reached as ``reach`` says (a value of ``--node``). Raises InvalidInput.
+
+        ``reload_command`` holds where ``times`` has none.
+        """
+        times = self.times
+        home = find(options.home)
+        node_options = NodeOptions(
+            nginx_bin=options.nginx_bin or home.binary,
+            nginx_conf=options.nginx_conf or home.conf,
+            state_dir=options.state_dir,
+            reload_command=times.reload_command or reload_command or home.reload,
+            who=who_am_i(),
+            message=times.message,
+            lock_timeout=times.lock_timeout,
+            reload_timeout=times.reload_timeout,
+            confirm_timeout=times.confirm_timeout,
+            max_draining=times.max_draining,
+            ignore_editors=times.ignore_editors,
+            keep=times.keep,
+        )
+        _check_values(node_options)
+        target = replace(Target.parse(reach), text=name)
+        connect = _connector(target, options, self.ask)
+        sudo = self.sudo if self.sudo.mode is SudoMode.PASSWORD else _without_password(options)
+        return NodeLink(name, connect, sudo, node_options, remote=not target.is_local)
 
 
 def named_nodes(nodes: Sequence[str], local_meant: bool) -> list[str]:
@@ -104,6 +141,10 @@ def sudo_for(options: TargetOptions, ask: Ask = ask_secret) -> Sudo:
                 "there is no terminal to ask for the sudo password", hint="give it with --sudo-password-fd N"
             )
         return Sudo(SudoMode.PASSWORD, secret)
+    return _without_password(options)
+
+
+def _without_password(options: TargetOptions) -> Sudo:
     return Sudo(SudoMode.PASSWORDLESS if options.sudo else SudoMode.NONE)
 
 
@@ -118,11 +159,9 @@ def who_am_i() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def _connector(name: str, options: TargetOptions, ask: Ask) -> Callable[[], Transport]:
+def _connector(target: Target, options: TargetOptions, ask: Ask) -> Callable[[], Transport]:
     from nginxws.nodes.connect import SshOptions, connect
-    from nginxws.nodes.transport import Target
 
-    target = Target.parse(name)
     ssh = SshOptions(
         config=Path(options.ssh_config) if options.ssh_config else None,
         accept_new=options.accept_new_host_keys,

@@ -110,7 +110,9 @@ async def running(binary: Binary, root: Path, application: str, port: int = 0) -
     Raises:
         NginxwsError: it doesn't start; NGINX's own words are in ``detail``.
     """
-    for attempt in range(1, BIND_ATTEMPTS + 1):
+    attempts = BIND_ATTEMPTS
+    while True:
+        attempts -= 1
         chosen = port or _free_port()
         _write_configuration(binary, root, application, chosen)
         balancer = Balancer(binary, await _start(binary, root), chosen, root)
@@ -122,7 +124,7 @@ async def running(binary: Binary, root: Path, application: str, port: int = 0) -
         finally:
             # Fast shutdown: a graceful one (QUIT) would wait for every open WebSocket.
             await end(balancer.process, signal.SIGTERM, STOP_TIMEOUT)
-        if not _PORT_TAKEN.search(words) or port or attempt == BIND_ATTEMPTS:
+        if not _PORT_TAKEN.search(words) or port or attempts == 0:
             raise _start_error(chosen, words)
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import click
-
 from nginxws.printable import one_line
+from nginxws.report.text import put
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 STEPS = {
     "connect": "connecting",
     "snapshot": "reading the configuration",
+    "history": "reading the revisions",
     "lock": "locking",
     "wait": "waiting for the lock",
     "stage": "staging",
@@ -30,18 +32,20 @@ STEPS = {
     "commit": "committing",
     "restore": "restoring",
     "unlock": "looking at the lock",
+    "take-back": "taking the change back",
     "reconnect": "the connection broke: reaching the node again",
 }
 
 
 class Progress:
-    """Shows steps on stderr; a context manager."""
+    """Shows steps on stderr; a context manager. Threads may share it."""
 
     def __init__(self, *, verbose: bool, quiet: bool) -> None:
         self._verbose = verbose
         self._spin = not quiet and not verbose and sys.stderr.isatty()
         self._status: Status | None = None
         self._asking = False
+        self._lock = threading.RLock()
 
     def on_node(self, node: str) -> Callable[[str, str], None]:
         """The callback for one node's steps."""
@@ -49,25 +53,28 @@ class Progress:
 
     def step(self, node: str, step: str, words: str = "") -> None:
         """A step begins; ``words`` say more about it."""
-        text = STEPS.get(step, step)
+        text = STEPS.get(step) or one_line(step)
         extra = f" ({one_line(words)})" if words and not words.isdigit() else ""
         if self._verbose:
-            click.echo(f"{one_line(node)}: {text}{extra}", err=True)
+            put(f"{one_line(node)}: {text}{extra}", err=True)
         elif self._spin:
             self._update(f"{one_line(node)}: {text}{extra}")
 
     def pause(self) -> None:
         """Take the spinner off the terminal, for a question or a message."""
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
+        with self._lock:
+            if self._status is not None:
+                with contextlib.suppress(OSError):  # a terminal that went away stops no work
+                    self._status.stop()
+                self._status = None
 
     def asking(self, ask: Callable[[str], str | None]) -> Callable[[str], str | None]:
         """``ask``, with the terminal to itself: a spinner would draw over the question."""
 
         def alone(prompt: str) -> str | None:
-            self._asking = True
-            self.pause()
+            with self._lock:
+                self._asking = True
+                self.pause()
             try:
                 return ask(prompt)
             finally:
@@ -76,17 +83,18 @@ class Progress:
         return alone
 
     def _update(self, text: str) -> None:
-        if self._asking:
-            return
         from rich.console import Console
         from rich.markup import escape
         from rich.status import Status
 
-        if self._status is None:
-            self._status = Status(escape(text), console=Console(stderr=True))
-            self._status.start()
-        else:
-            self._status.update(escape(text))
+        with self._lock, contextlib.suppress(OSError):
+            if self._asking:
+                return
+            if self._status is None:
+                self._status = Status(escape(text), console=Console(stderr=True))
+                self._status.start()
+            else:
+                self._status.update(escape(text))
 
     def __enter__(self) -> Self:
         return self

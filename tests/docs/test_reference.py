@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -12,6 +13,7 @@ import pytest
 from jinja2 import Environment, meta
 
 from nginxws import __version__
+from nginxws.config.tree import MappingReader, load
 from nginxws.deploy import Applied, NodeOutcome
 from nginxws.errors import ExitCode, NginxwsError
 from nginxws.inventory import ListedRoute
@@ -21,9 +23,12 @@ from nginxws.nodes.probe.url import UrlReport
 from nginxws.nodes.probe.websocket import EchoResult, IdleResult
 from nginxws.nodes.transaction import Committed, Recovered
 from nginxws.plan import Change, NodePlan
+from nginxws.report import history, recovery, routes, status
 from nginxws.report import probe as url_probe
-from nginxws.report import recovery, routes
 from nginxws.report.outcome import as_json
+from nginxws.revision import History, Revision, RevisionFile
+from nginxws.snapshot import FileState, NginxInfo, Pending, Snapshot
+from nginxws.status import node_status
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 
@@ -56,7 +61,7 @@ def test_every_option_and_its_variable_are_documented(
     sections = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", pages["docs/reference/cli.md"], re.M | re.S))
     for name, command in commands.items():
         options = [one for one in command.params if isinstance(one, click.Option)]
-        assert options
+        assert options or name == "schema", "it has nothing to choose"
         for option in options:
             assert isinstance(option.envvar, str), f"{name} {option.name} has no environment variable"
             assert option.help, f"{name} {option.name} has no help"
@@ -101,10 +106,20 @@ def test_every_field_of_a_result_is_documented(pages: dict[str, str]) -> None:
         NodeOutcome("lb2", error=NginxwsError("no")),
     ]
     route = ListedRoute("/ws/", "^~", (), "managed", "a:80", "/n.conf", 1)
+    revision = Revision(1, files=(RevisionFile("/n.conf", "", "", b"", b""),))
+    now = Snapshot(
+        "lb1", NginxInfo(conf="/n.conf"), (FileState("/n.conf", "/n.conf", b""),), pending=Pending("", "", 0)
+    )
+    standing = node_status(
+        now, load("/n.conf", MappingReader(now.texts())), History((revision,), established={})
+    )
+    standing = replace(standing, drifted=(route,))
     idle = IdleResult(True, 60.0, 0, 0, "open", None)
     documents = (
         as_json(outcomes, ExitCode.ERROR),
         routes.as_json([routes.NodeRoutes("lb1", [route])], ExitCode.DONE),
+        history.as_json([history.NodeHistory("lb1", [revision])], ExitCode.DONE, whole=True),
+        status.as_json([status.Standing("lb1", standing)], ExitCode.DONE),
         recovery.as_json([recovery.recovered("lb1", Recovered(False))], ExitCode.DONE),
         recovery.as_json([recovery.unlocked("lb2", "")], ExitCode.DONE),
         url_probe.as_json(

@@ -167,6 +167,15 @@ async def untidy(stage: Stage, narrator: Narrator, *arguments: str) -> None:
         (stage.balancer.conf.parent / "left.tmp").touch()
 
 
+async def forgetful(stage: Stage, narrator: Narrator, *arguments: str) -> None:
+    """The file is as at the start, and NGINX doesn't know."""
+    if arguments[0] == "add-route":
+        await by_hand(stage, narrator, *arguments)
+    else:
+        block = LOCATION.format(backend=f"127.0.0.1:{stage.application}")
+        stage.balancer.site.write_text(stage.balancer.site.read_text().replace(block, ""))
+
+
 def tell(monkeypatch: pytest.MonkeyPatch, folder: Path, nginxws: object) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     monkeypatch.setattr(story, "_nginxws", nginxws)
@@ -190,6 +199,7 @@ def test_the_story_holds(
     [
         (nothing, "with the route .* answers 426 Upgrade Required"),
         (untidy, r"isn't as at the start: left\.tmp"),
+        (forgetful, "still answers 101 without its route"),
     ],
 )
 def test_what_is_not_as_it_should_be_is_an_error(
@@ -197,6 +207,25 @@ def test_what_is_not_as_it_should_be_is_an_error(
 ) -> None:
     with pytest.raises(NginxwsError, match=message):
         tell(monkeypatch, tmp_path, nginxws)
+
+
+def test_a_route_that_is_there_before_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = balancer._SITE.replace(
+        "    location / {{", LOCATION.replace("{backend}", "{application}") + "    location / {{"
+    )
+    assert site != balancer._SITE
+    monkeypatch.setattr(balancer, "_SITE", site)
+    with pytest.raises(NginxwsError, match=r"without a route .* answers 101 Switching Protocols"):
+        tell(monkeypatch, tmp_path, by_hand)
+
+
+def test_what_is_heard_must_be_what_was_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def mishear(self: clients.ChatClient) -> tuple[str, str]:
+        return self.name, "?"
+
+    monkeypatch.setattr(clients.ChatClient, "hear", mishear)
+    with pytest.raises(NginxwsError, match=r"Ada heard \('Ada', '\?'\) instead of"):
+        tell(monkeypatch, tmp_path, by_hand)
 
 
 # --- the command

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -73,3 +74,27 @@ def test_a_second_run_proves_the_route_again(nginxws: Nginxws, node: NginxNode, 
         assert "unchanged, and does not prove itself" in done.error
         assert "502" in done.error
         assert "nothing to do" in nginxws(*dead, "--dry-run").out
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["stdout", "stdout and stderr"])
+@pytest.mark.parametrize("words", [("list-routes",), ("recover", "-v"), ("unlock", "--format", "json")])
+def test_a_reader_that_went_away_is_no_failure(
+    nginxws: Nginxws, node: NginxNode, words: tuple[str, ...], both: bool
+) -> None:
+    """As in ``nginxws recover … | head -1``, with more than one node: all are worked on, quietly."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    argv = [*words, "--node", "local", *nginxws.target]
+    done = subprocess.run(
+        [sys.executable, "-m", "nginxws", *argv],
+        stdin=subprocess.DEVNULL,
+        stdout=writer,
+        stderr=writer if both else subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert done.returncode == 0
+    if not both:
+        assert not {line.partition(": ")[0] for line in done.stderr.splitlines()} - {"local", "node"}
+        assert ("node: connecting" in done.stderr) is ("-v" in words)

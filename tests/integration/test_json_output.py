@@ -13,12 +13,12 @@ from support.nginx import NginxNode, free_port
 pytestmark = [pytest.mark.nginx, pytest.mark.sshd]
 
 TOP = {"format_version", "changed", "failed", "rc", "msg", "nodes"}
-NODE = {"changes", "files", "diff", "findings", "applied", "revision", "tested", "probes", "error"}
+NODE = {"changes", "files", "diff", "findings", "result", "applied", "revision", "tested", "probes", "error"}
 ERROR = {"code", "kind", "message", "file", "line", "detail", "hint"}
 
 
 def only_node(done: Done) -> dict[str, Any]:
-    result = done.json
+    result = done.held("result")
     assert result.keys() == TOP
     assert result["format_version"] == "1.0"
     assert result["rc"] == done.code
@@ -51,7 +51,7 @@ def test_add_again_and_remove(nginxws: Nginxws, node: NginxNode, backend: Backen
     assert result["diff"] == planned["diff"]
     assert [change["action"] for change in result["changes"]] == ["add"]
     assert (result["applied"], result["revision"], result["error"]) == (True, 1, None)
-    assert result["workers"] == 2
+    assert result["workers"]["serving"] == 2
     (probe,) = result["probes"]
     assert (probe["route"], probe["ok"], probe["status"]) == ("/ws/", True, 101)
 
@@ -102,11 +102,13 @@ def test_unreachable_node_among_two(nginxws: Nginxws, node: NginxNode, backend: 
 
 
 def test_bad_argument(nginxws: Nginxws, node: NginxNode, backend: Backend) -> None:
-    """Before any node is known there is no result: the error alone, on stderr."""
+    """Before any node is known there is no result of one: the document has the error alone."""
     with node.untouched():
         done = nginxws("add-route", "ws", backend.address, "--format", "json", code=64)
-    assert done.out == ""
-    assert done.error
+    assert done.json.keys() == TOP - {"nodes"} | {"error"}
+    assert done.json["error"].keys() == ERROR
+    assert (done.json["failed"], done.json["rc"]) == (True, 64)
+    assert done.error == f"error: {done.json['msg']}"
 
 
 def test_list_routes(nginxws: Nginxws, node: NginxNode, backend: Backend) -> None:

@@ -92,7 +92,7 @@ def test_sockets_live_through_both_reloads(
                 )
                 await all_echo(sockets, "between")
                 (result,) = added.json["nodes"].values()
-                assert result["draining"] >= 1
+                assert result["workers"]["draining"] >= 1
                 await asyncio.to_thread(nginxws, "remove-route", "/ws/")
                 await all_echo(sockets, "after")
                 draining = {pid for pid, drains in node.workers().items() if drains}

@@ -114,6 +114,21 @@ def test_group_may_write_and_sudo_permits_the_reload_alone(
 
 
 @pytest.mark.parametrize("user", ["tester ALL=(root) NOPASSWD: {reload}"], indirect=True)
+def test_state_below_a_home_that_the_group_may_write(user: Nginxws, stage: Stage, backend: Backend) -> None:
+    """A user's own group, and a umask of 002, are what many systems give. Others are told of, by name."""
+    share_with_the_group(stage.node)
+    home = stage.folder / "home"
+    home.chmod(0o775)
+    there_and_back(user, stage.node, backend, "--reload-command", sudo_reload(stage.node))
+    assert len(stage.node.revisions()) == 2
+    home.chmod(0o777)
+    with stage.node.untouched():
+        done = user("add-route", "/ws/", backend.address, code=1)
+    assert f": {home} (drwxrwxrwx, user {UID}, group " in done.error
+    assert "--state-dir" in done.hint
+
+
+@pytest.mark.parametrize("user", ["tester ALL=(root) NOPASSWD: {reload}"], indirect=True)
 def test_what_only_the_reload_finds_is_restored(user: Nginxws, stage: Stage, backend: Backend) -> None:
     """This user's own `nginx -t` fails for want of rights, so it can't tell: the error log does."""
     share_with_the_group(stage.node)

@@ -88,7 +88,7 @@ def test_a_session_with_all_tests(nginx: Balancer) -> None:
 def test_warm_up_is_enough(nginx: Balancer) -> None:
     """Everything that a first probe imports is there after `warm_up`."""
     code = (
-        "import sys; from nginxws.nodes import probe, streams\n"
+        "import sys; from nginxws.nodes import streams; from nginxws.nodes.probe import handshake as probe\n"
         "probe.warm_up(); before = set(sys.modules)\n"
         f"s = streams.dial_tcp('127.0.0.1', {nginx.ports['plain']}, 5)\n"
         f"r = probe.handshake(s, probe.ProbeRequest(path='/ws/', host='{HOST}'))\n"

@@ -16,7 +16,7 @@ from nginxws.cli.change import Change, ChangeSettings
 from nginxws.deploy import Applied
 from nginxws.errors import ConfigError, ConnectionFailed, Interrupted, NginxwsError, Restored, StaleError
 from nginxws.nodes.probe.types import ProbeResult
-from nginxws.nodes.transaction import Committed
+from nginxws.nodes.transaction import Committed, Workers
 from nginxws.plan import NodePlan, Put
 from nginxws.planner import make_plan
 from nginxws.report.progress import Progress
@@ -65,7 +65,7 @@ class Nodes:
         if self.failures:
             raise self.failures.pop(0)
         self.applied.append(link.name)
-        return Applied(Committed(1, "", 1, 0), tuple((probe.route, PROVED) for probe in plan.probes))
+        return Applied(Committed(1, "", Workers(1)), tuple((probe.route, PROVED) for probe in plan.probes))
 
 
 def snapshot(data: bytes = SITE) -> Snapshot:
@@ -180,7 +180,7 @@ def test_a_report_that_cant_be_written_keeps_the_code(
         raise error
 
     monkeypatch.setattr(flow, "show_outcomes", refuse)
-    monkeypatch.setattr(flow, "hush", lambda: None)
+    monkeypatch.setattr("nginxws.report.text.hush", lambda: None)
     assert run(Node("lb1", snapshot)) == 0
     assert nodes.applied == ["lb1"]
     told = capsys.readouterr().err
@@ -304,7 +304,7 @@ def test_the_code_survives_a_reader_that_went_away(nodes: Nodes, monkeypatch: py
 
     hushed: list[bool] = []
     monkeypatch.setattr(flow, "show_outcomes", broken)
-    monkeypatch.setattr(flow, "hush", lambda: hushed.append(True))
+    monkeypatch.setattr("nginxws.report.text.hush", lambda: hushed.append(True))
     nodes.failures.append(Restored("bad"))
     assert run(Node("lb1", snapshot)) == 4
     assert hushed == [True]

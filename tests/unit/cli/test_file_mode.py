@@ -61,7 +61,18 @@ def test_json_of_a_change(nginxws: Run, site: Path) -> None:
     assert (result["changed"], result["failed"], result["rc"], result["msg"]) == (True, False, 0, "")
     node = result["nodes"][str(site)]
     assert list(node) == [
-        *("changes", "files", "diff", "findings", "applied", "revision", "tested", "probes", "error")
+        *(
+            "changes",
+            "files",
+            "diff",
+            "findings",
+            "result",
+            "applied",
+            "revision",
+            "tested",
+            "probes",
+            "error",
+        )
     ]
     assert node["applied"]
     assert node["error"] is None
@@ -208,6 +219,51 @@ def test_a_route_that_nothing_can_prove(nginxws: Run, site: Path) -> None:
 @pytest.mark.parametrize(
     "option",
     [
+        ("--sudo",),
+        ("--ask-sudo-password",),
+        ("--sudo-password-fd", "0"),
+        ("--ssh-timeout", "5s"),
+        ("--accept-new-host-keys",),
+        ("--nginx-conf", "/etc/nginx/nginx.conf"),
+        ("--home", "debian"),
+        ("--state-dir", "/s"),
+        ("--reload-command", "true"),
+        ("--message", "why"),
+        ("-m", "why"),
+        ("--lock-timeout", "30"),
+        ("--max-draining", "3"),
+        ("--probe", "warn"),
+        ("--probe-path", "/ws/"),
+        ("--probe-url", "ws://a/"),
+        ("--probe-timeout", "5"),
+    ],
+)
+def test_what_only_a_node_understands_is_not_ignored(
+    nginxws: Run, site: Path, option: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = nginxws("add-route", "/ws/", BACKEND, "--file", str(site), *option)
+    assert ran.code == 64
+    name = option[0].replace("-m", "--message") if option[0] == "-m" else option[0]
+    assert ran.err.startswith(f"error: {name} is about a node, and --file names none\nhint: ")
+    assert b"nginxws" not in site.read_bytes()
+
+
+def test_what_only_a_node_understands_in_other_commands(
+    nginxws: Run, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for command in (["remove-route", "/ws/"], ["list-routes"]):
+        ran = nginxws(*command, "--file", str(site), "--sudo", "--home", "debian")
+        assert ran.code == 64
+        assert ran.err.startswith("error: --sudo, --home are about a node, and --file names none\nhint: ")
+        assert nginxws(*command, "--file", str(site), "--no-sudo").code == 0, "it isn't done as root"
+        monkeypatch.setenv("NGINXWS_SUDO", "1")  # settings for all commands don't speak of this one
+        assert nginxws(*command, "--file", str(site)).code == 0
+    assert nginxws("add-route", "/ws/", BACKEND, "--file", str(site), "--probe", "off").code == 0
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
         ("--probe-path", "ws"),
         ("--probe-host", "a b"),
         ("--probe-expect", "100"),
@@ -215,13 +271,10 @@ def test_a_route_that_nothing_can_prove(nginxws: Run, site: Path) -> None:
         ("--probe-url", "ftp://x"),
     ],
 )
-def test_a_probe_that_cant_be_sent_is_refused_first(
-    nginxws: Run, site: Path, option: tuple[str, str]
-) -> None:
-    ran = nginxws("add-route", "/ws/", BACKEND, "--file", str(site), *option)
+def test_a_probe_that_cant_be_sent_is_refused_first(nginxws: Run, option: tuple[str, str]) -> None:
+    ran = nginxws("add-route", "/ws/", BACKEND, "--node", "nowhere.invalid", *option)
     assert ran.code == 64
     assert ran.err.startswith("error: ")
-    assert b"nginxws" not in site.read_bytes()
 
 
 def test_a_file_that_cant_be_written(nginxws: Run, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -246,3 +248,16 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 def test_no_ansi_codes_without_a_terminal(nginxws: Run) -> None:
     ran = nginxws("nope")
     assert not re.search(r"\x1b", ran.err)
+
+
+def test_the_demo_says_where_it_can_run(nginxws: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nginxws.cli.demo.os", SimpleNamespace(name="nt"))
+    ran = nginxws("demo", "--once")
+    assert ran.code == 1
+    assert ran.err == (
+        "error: the demo runs NGINX and a POSIX shell\nhint: run it on Linux, macOS or in WSL\n"
+    )
+
+
+def test_what_imports_the_module_runs_nothing() -> None:
+    assert vars(import_module("nginxws.__main__"))["main"] is main

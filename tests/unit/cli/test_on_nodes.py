@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -11,7 +13,7 @@ from typing import Any, Self, TypeVar
 import pytest
 
 from nginxws.cli.targets import ChangeTimes, TargetOptions
-from nginxws.errors import ConnectionFailed, LockedError, NginxwsError
+from nginxws.errors import ConnectionFailed, LockedError, NginxwsError, Restored
 from nginxws.nodes.options import NodeOptions
 from nginxws.nodes.transaction import Recovered
 from nginxws.snapshot import FileState, NginxInfo, Pending, Snapshot
@@ -92,7 +94,6 @@ def said(answer: T | NginxwsError) -> T:
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made = World()
     monkeypatch.setattr("nginxws.cli.targets.open_links", made.open_links)
-    monkeypatch.setattr("nginxws.cli.running.open_links", made.open_links)
     monkeypatch.setattr("nginxws.nodes.reading.read_node", made.read_node)
     monkeypatch.setattr("nginxws.nodes.reading.recover_node", made.recover_node)
     monkeypatch.setattr("nginxws.nodes.transaction.unlock", made.unlock)
@@ -138,14 +139,14 @@ def test_a_dry_run_on_nodes(nginxws: Run, world: World) -> None:
     ran = nginxws(
         "remove-route", "/ws/", "--node", "lb1", "--dry-run", "-v", "--message", "why",
         "--lock-timeout", "1s", "--reload-timeout", "2s", "--confirm-timeout", "3s",
-        "--reload-command", "reload",
+        "--reload-command", "reload", "--max-draining", "4", "--ignore-editors",
         "--nginx-conf", "/x", "--nginx-bin", "/y", "--home", "debian", "--state-dir", "/z",
         "--accept-new-host-keys", "--ask-sudo-password", "--sudo-password-fd", "3",
     )  # fmt: skip
     assert (ran.code, ran.out) == (0, "lb1: /ws/: nothing to do\n")
     assert "lb1: connecting\n" in ran.err
     assert world.undone == [False], "a dry run changes nothing, not even what a dead command left"
-    assert world.times == [ChangeTimes("reload", "why", 1, 2, 3)]
+    assert world.times == [ChangeTimes("reload", "why", 1, 2, 3, 4, ignore_editors=True)]
     assert world.targets == [
         TargetOptions(("lb1",), None, True, None, False, True, 3, "/x", "/y", "debian", "/z")
     ]
@@ -238,3 +239,54 @@ def test_a_quiet_list_is_the_list_without_notes(nginxws: Run, world: World) -> N
     assert (loud.code, loud.out, loud.err) == (0, "", "lb1: no WebSocket routes\n")
     quiet = nginxws("list-routes", "--node", "lb1", "-q")
     assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+
+
+class Closed(io.StringIO):
+    """A pipe whose reader went away (``| head -1``)."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    def flush(self) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+@pytest.mark.parametrize("streams", [("stdout",), ("stderr",), ("stdout", "stderr")])
+@pytest.mark.parametrize("words", [("-v",), ("--format", "json", "-v")])
+def test_the_work_isnt_cut_by_who_reads(
+    nginxws: Run, world: World, monkeypatch: pytest.MonkeyPatch, streams: Sequence[str], words: Sequence[str]
+) -> None:
+    for name in streams:
+        monkeypatch.setattr(sys, name, Closed())
+    world.recovered = Restored("odd")
+    assert nginxws("recover", "--node", "lb1", "--node", "lb2", "--node", "lb3", *words).code == 4
+    assert len(world.accepting) == 3
+    world.recovered = Recovered(True, "killed")
+    assert nginxws("recover", "--node", "lb1", "--node", "lb2", *words).code == 0
+    assert len(world.accepting) == 5
+    assert nginxws("unlock", "--node", "lb1", "--node", "lb2", *words).code == 0
+    assert len(world.forced) == 2
+
+
+def test_a_list_that_nobody_reads_ends_quietly(
+    nginxws: Run, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for words in ((), ("--format", "json"), ("-v",)):
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "stdout", Closed())
+            ran = nginxws("list-routes", "--node", "lb1", "--node", "lb1", *words)
+        assert ran.code == 0
+        assert "error" not in ran.err
+
+
+def test_a_report_that_cant_be_written_is_told(
+    nginxws: Run, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("nginxws.report.recovery.show_lines", full)
+    ran = nginxws("recover", "--node", "lb1", "--node", "lb2")
+    assert ran.code == 0
+    assert ran.err.count("warning: the report could not be written: No space left on device\n") == 2
+    assert len(world.accepting) == 2

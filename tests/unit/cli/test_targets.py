@@ -63,7 +63,7 @@ def test_what_the_user_says_reaches_the_node(tmp_path: Path, monkeypatch: pytest
         nginx_bin="/bin/nginx",
         state_dir="/state",
     )
-    times = ChangeTimes("reload it", "why", 1, 2, 3)
+    times = ChangeTimes("reload it", "why", 1, 2, 3, 4, ignore_editors=True)
     first, second = open_links(options, times)
     assert (first.name, second.name) == ("ssh://op@lb1:2222", "local")
     assert (first.is_remote, second.is_remote) == (True, False)
@@ -79,6 +79,10 @@ def test_what_the_user_says_reaches_the_node(tmp_path: Path, monkeypatch: pytest
         "reload-timeout": "2",
         "confirm-timeout": "3",
         "keep": "20",
+        "max-draining": "4",
+        "ignore-editors": "yes",
+        "digest": "",
+        "kind": "apply",
     }
     first._connect()
     target, ssh = asked[0]

@@ -127,3 +127,15 @@ def test_results_and_failures_pass_through() -> None:
         raise ZeroDivisionError
 
     asyncio.run(scenario())
+
+
+def test_a_cancellation_without_a_signal_is_passed_on() -> None:
+    async def scenario() -> None:
+        with Interrupts() as interrupts:
+            outer = asyncio.create_task(interrupts.run(asyncio.sleep(60)))
+            await asyncio.sleep(0)
+            outer.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await outer
+
+    asyncio.run(scenario())

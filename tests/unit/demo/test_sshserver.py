@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import paramiko
 import pytest
 from support.sshd import need
@@ -240,3 +241,58 @@ def test_without_asyncssh_the_way_to_it_is_said(tmp_path: Path, monkeypatch: pyt
 )
 def test_what_is_loopback(host: str, own: bool) -> None:
     assert is_loopback(host) is own
+
+
+class Client:
+    """The client's side of a session: what it sends, and how it takes what is sent to it."""
+
+    def __init__(self, sends: list[bytes | Exception], gone_after: int = 99) -> None:
+        self.sends = sends
+        self.got: list[bytes] = []
+        self.gone_after = gone_after
+
+    async def read(self, _size: int) -> bytes:
+        said = self.sends.pop(0)
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    def write(self, data: bytes) -> None:
+        if len(self.got) == self.gone_after:
+            raise BrokenPipeError
+        self.got.append(data)
+
+    async def drain(self) -> None:
+        pass
+
+
+def test_a_signal_or_another_size_of_the_window_is_no_end_of_input() -> None:
+    events = [
+        asyncssh.BreakReceived(1),
+        asyncssh.SignalReceived("INT"),
+        asyncssh.TerminalSizeChanged(80, 25, 0, 0),
+    ]
+    client: Any = Client([b"one", *events, b"two", b""])
+    written: list[bytes] = []
+
+    class Stdin(Client):
+        def close(self) -> None:
+            written.extend([*self.got, b"closed"])
+
+    stdin: Any = Stdin([])
+    run(sshserver._feed(client, stdin))
+    assert written == [b"one", b"two", b"closed"]
+
+
+def test_a_command_can_end_when_its_client_is_gone() -> None:
+    client: Any = Client([], gone_after=1)
+    left = [b"heard", b"lost", b"lost too", b""]
+
+    class Output:
+        async def read(self, _size: int) -> bytes:
+            return left.pop(0)
+
+    output: Any = Output()
+    run(sshserver._tell(output, client))
+    assert client.got == [b"heard"]
+    assert left == []

@@ -12,7 +12,7 @@ from nginxws.config.splice import Edit
 from nginxws.deploy import Applied, NodeOutcome
 from nginxws.errors import ConfigError, ExitCode
 from nginxws.nodes.probe.types import ProbeResult
-from nginxws.nodes.transaction import Committed
+from nginxws.nodes.transaction import Committed, Workers
 from nginxws.plan import Change, FilePlan, NodePlan
 from nginxws.report.outcome import as_json, show_outcomes
 
@@ -27,7 +27,9 @@ PLAN = NodePlan(
 )
 PROVED = ProbeResult(True, 101, "nginx", "application", "a WebSocket opened", None, True, 0.01234567)
 FAILED = ProbeResult(False, 502, "nginx", "nginx", "NGINX answered 502", "is it up?", None, 0.5)
-DONE = NodeOutcome("lb1", PLAN, Applied(Committed(7, "before it was live", 2, 1), (("/ws/", PROVED),)))
+DONE = NodeOutcome(
+    "lb1", PLAN, Applied(Committed(7, "before it was live", Workers(2, 3, 2, 60)), (("/ws/", PROVED),))
+)
 NOTHING = NodeOutcome("lb2", NodePlan("lb2", (Change("unchanged", "/ws/", "a:80", "/n.conf:3"),), ()))
 BROKEN = NodeOutcome("lb3", error=ConfigError("no good", node="lb3", file="/n.conf", line=2, hint="mend it"))
 
@@ -43,14 +45,26 @@ def test_done(capsys: pytest.CaptureFixture[str]) -> None:
         "lb1: /ws/: added in a:80 (/n.conf:3)\n"
         "lb1: /x: nothing to do; did you mean /y?\n"
         "lb1: /ws/: live: a WebSocket opened\n"
-        "lb1: revision 7; tested before it was live; 2 new workers, 1 old one keeps its open sockets\n"
+        "lb1: revision 7; tested before it was live; 2 new workers\n"
+        "lb1: 3 old workers of 2 generations still drain (the oldest was started 60 seconds ago)\n"
     )
     assert err == ""
 
 
 def test_done_without_drain_or_test(capsys: pytest.CaptureFixture[str]) -> None:
-    outcome = replace(DONE, applied=Applied(Committed(8, "", 2, 0)))
+    outcome = replace(DONE, applied=Applied(Committed(8, "", Workers(2))))
     assert shown(capsys, outcome)[0].endswith("lb1: revision 8; 2 new workers\n")
+
+
+def test_many_generations_are_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    for generations, warned in ((9, False), (10, True)):
+        committed = Committed(8, "", Workers(2, 1, generations, 7200))
+        out, err = shown(capsys, replace(DONE, applied=Applied(committed)))
+        words = f"lb1: 1 old worker of {generations} generations still drains"
+        words += " (the oldest was started 2 hours ago)"
+        assert f"{words}\n" in out
+        assert (f"warning: {words}\n" in err) is warned
+        assert ("hint: " in err and "worker_shutdown_timeout" in err) is warned
 
 
 def test_in_place_but_not_proved(capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,12 +121,12 @@ def test_the_json_form(capsys: pytest.CaptureFixture[str]) -> None:
     }
     assert document["nodes"]["lb1"] == PLAN.as_json() | {
         "findings": [],
+        "result": "applied",
         "applied": True,
         "revision": 7,
         "tested": "before it was live",
         "in_place": [],
-        "workers": 2,
-        "draining": 1,
+        "workers": {"serving": 2, "draining": 3, "generations": 2, "oldest_seconds": 60},
         "probes": [
             {
                 "route": "/ws/",
@@ -130,6 +144,7 @@ def test_the_json_form(capsys: pytest.CaptureFixture[str]) -> None:
         "files": [],
         "diff": "",
         "findings": [],
+        "result": "failed",
         "applied": False,
         "revision": None,
         "tested": None,
@@ -153,4 +168,4 @@ def test_json_holds_bytes_that_are_no_text(capsys: pytest.CaptureFixture[str]) -
     out = capsys.readouterr().out
     assert out.isascii()
     assert "\x1b" not in out
-    assert json.loads(out)["nodes"]["lb1"]["diff"].endswith("+\udce9\x1b\n")
+    assert json.loads(out)["nodes"]["lb1"]["diff"].endswith("+\\xe9\x1b\n")

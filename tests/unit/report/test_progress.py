@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from typing import Protocol
 
@@ -85,3 +86,42 @@ def test_a_question_has_the_terminal_to_itself(monkeypatch: pytest.MonkeyPatch) 
     progress.step("lb1", "snapshot")
     assert progress._status is not None
     progress.pause()
+
+
+def test_a_terminal_that_went_away_stops_no_work(
+    terminal: Callable[[], Terminals], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = terminal()
+    calls: list[str] = []
+
+    def gone(text: str) -> int:
+        calls.append(text)
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(shown.err, "write", gone)
+    steps(Progress(verbose=False, quiet=False))
+    assert calls
+
+
+def test_threads_share_it(terminal: Callable[[], Terminals]) -> None:
+    """Steps of several nodes at once, and pauses in between: nothing gets lost, nothing is left behind."""
+    shown = terminal()
+    progress = Progress(verbose=False, quiet=False)
+    troubles: list[BaseException] = []
+
+    def work(name: str) -> None:
+        try:
+            for _ in range(30):
+                progress.step(name, "stage")
+                progress.pause()
+        except BaseException as error:
+            troubles.append(error)
+
+    with progress:
+        threads = [threading.Thread(target=work, args=(f"lb{number}",)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+    assert (troubles, progress._status) == ([], None)
+    assert {f"lb{number}: staging" in shown.err.text for number in range(4)} == {True}

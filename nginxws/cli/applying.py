@@ -1,0 +1,216 @@
+"""The flow of ``nginxws apply``: plan every node, compare or ask, roll out, report."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from nginxws import deploy
+from nginxws.cli import manifest_file, saved, signals
+from nginxws.cli.change import ChangeSettings, settings_from
+from nginxws.cli.desired import Desired, Flags, Seen, refuse_blocked
+from nginxws.cli.failing import bug
+from nginxws.cli.running import times_from
+from nginxws.cli.taking_back import take_back
+from nginxws.cli.targets import ChangeTimes
+from nginxws.cli.work_tree import describe
+from nginxws.counting import count
+from nginxws.deploy import NodeOutcome, worst
+from nginxws.errors import ExitCode, Interrupted, InvalidInput, NginxwsError, StaleError
+from nginxws.nodes.interrupts import Listener
+from nginxws.nodes.link import NodeLink
+from nginxws.nodes.options import ProbePolicy
+from nginxws.nodes.reading import read_node
+from nginxws.plan import ProbePoint
+from nginxws.planfile import PlanFile
+from nginxws.proving import check_provable, prove_standing
+from nginxws.report.plans import is_pending, show_applied, show_plan, show_plans
+from nginxws.report.progress import Progress
+from nginxws.report.text import reporting
+from nginxws.rollout import Task, roll_out
+
+PolicyFor = Callable[[ProbePoint], ProbePolicy]
+
+
+def run(planfile: str | None, options: dict[str, Any]) -> int:
+    """Carry out a manifest, or a saved plan of it; returns the exit code."""
+    file = manifest_file.need(options)
+    if planfile is None:
+        plan = None
+        desired = Desired(file, manifest_file.nodes_meant(file, options), Flags.of(options))
+    else:
+        _refuse_shaping()
+        plan = saved.read(Path(planfile))
+        names = saved.nodes_of(plan, planfile, file, options["max_age"])
+        desired = Desired(file, names, Flags.of(dict(plan.options)))
+    settings = settings_from(options)
+    times = times_from(options)
+    if not times.message and not settings.dry_run:
+        times = replace(times, message=describe(file.path))
+    with Progress(verbose=settings.verbose, quiet=settings.quiet) as progress:
+        return _Apply(desired, plan, settings, progress).run(options, times)
+
+
+def _refuse_shaping() -> None:
+    """With a saved plan, what shapes a plan was said when it was made."""
+    context = click.get_current_context()
+    said = [
+        next(word for word in parameter.opts if word.startswith("--"))
+        for parameter in context.command.params
+        if parameter.name in ("nodes", "overwrite_drift", "adopt", "replace")
+        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    ]
+    if said:
+        raise InvalidInput(
+            f"a saved plan is carried out as it is: {', '.join(said)} can't change it",
+            hint="say that when the plan is made: `nginxws plan --out FILE`",
+        )
+
+
+@dataclass(slots=True)
+class _Apply:
+    """One run. ``plan`` is the saved plan, None without."""
+
+    desired: Desired
+    plan: PlanFile | None
+    settings: ChangeSettings
+    progress: Progress
+
+    def run(self, options: dict[str, Any], times: ChangeTimes) -> int:
+        policies = {} if self.settings.dry_run else self.desired.policies()
+        with self.desired.links(options, times, self.progress) as links:
+            # What was cut short is left alone where a saved plan might not fit any more.
+            undo = self.plan is None and not self.settings.dry_run
+            seen = [self.judged(one) for one in self.desired.see(links, self.progress, undo=undo)]
+            if self.settings.dry_run:
+                return self.show_dry(seen)
+            seen = [self.vetted(one, policies) for one in seen]
+            if any(one.outcome.error is not None for one in seen):
+                return self.finish([_spared(one.outcome) for one in seen])
+            self.ask(seen)
+            tasks = [self.task(one, policies[one.link.name]) for one in seen]
+            how = {"parallel": options["parallel"], "on_failure": options["on_failure"]}
+            outcomes = roll_out(tasks, **how)
+            signals.settled()
+        return self.finish(outcomes)
+
+    def judged(self, one: Seen) -> Seen:
+        """With an error where the node isn't as it was when the plan was saved."""
+        return one if self.plan is None else replace(one, outcome=saved.compared(self.plan, one))
+
+    def vetted(self, one: Seen, policies: dict[str, PolicyFor]) -> Seen:
+        """With an error where the plan can't be carried out as a whole, or not be proved."""
+        outcome = refuse_blocked(one.outcome)
+        if outcome.error is None and outcome.plan is not None:
+            try:
+                check_provable(one.link, outcome.plan, policies[one.link.name])
+            except NginxwsError as error:
+                error.node = error.node or one.link.name
+                outcome = replace(outcome, error=error)
+        return replace(one, outcome=outcome)
+
+    def ask(self, seen: Sequence[Seen]) -> None:
+        """Show the plans and wait for a yes, where somebody can be asked. Raises NginxwsError for a no."""
+        changing = [one.outcome for one in seen if one.outcome.plan is not None and one.outcome.plan.files]
+        if self.plan is not None or not self.settings.asks or not changing:
+            return
+        self.progress.pause()
+        show_plans([one.outcome for one in seen])
+        if not click.confirm(f"Apply this to {count(len(changing), 'node')}?", err=True):
+            raise NginxwsError("not confirmed; nothing was changed", hint="--yes asks nothing")
+
+    def task(self, one: Seen, policy: PolicyFor) -> Task:
+        return Task(
+            one.outcome,
+            partial(self.carry_out, one, policy),
+            partial(take_back, one.link, on_step=self.progress.on_node(one.link.name)),
+        )
+
+    def carry_out(self, one: Seen, policy: PolicyFor, listener: Listener) -> NodeOutcome:
+        """One node's part, in any thread. While somebody else is faster: planned anew, if nobody agreed."""
+        deadline = time.monotonic() + self.settings.lock_timeout
+        firm = self.plan is not None or self.settings.asks
+        outcome, tries = one.outcome, 0
+        while True:
+            try:
+                return self.once(one.link, outcome, policy, listener)
+            except StaleError:
+                if firm or time.monotonic() > deadline:
+                    raise
+            except NginxwsError:
+                raise
+            except Exception as error:  # the report of the other nodes mustn't get lost
+                raise bug(error) from error
+            tries += 1
+            time.sleep(random.uniform(0.05, min(0.25 * tries, 3.0)))  # nosec B311  # noqa: S311 (no secret)
+            outcome = self.anew(one.link, outcome)
+
+    def anew(self, link: NodeLink, outcome: NodeOutcome) -> NodeOutcome:
+        now = read_node(link, self.progress.on_node(link.name))
+        plan, findings = self.desired.plan(now)
+        again = refuse_blocked(replace(outcome, plan=plan, findings=findings))
+        if again.error is not None:
+            raise again.error
+        return again
+
+    def once(
+        self, link: NodeLink, outcome: NodeOutcome, policy: PolicyFor, listener: Listener
+    ) -> NodeOutcome:
+        plan, on_step = outcome.plan, self.progress.on_node(link.name)
+        assert plan is not None
+        if listener.asked:
+            raise Interrupted("interrupted; nothing was changed", node=link.name)
+        if not plan.files:
+            return replace(outcome, standing=prove_standing(link, plan, policy, on_step, listener))
+        return replace(outcome, applied=deploy.apply(link, plan, policy, on_step, listener))
+
+    def show_dry(self, seen: Sequence[Seen]) -> int:
+        outcomes = [one.outcome for one in seen]
+        code = worst(outcomes)
+        pending = any(one.plan is not None and is_pending(one.plan) for one in outcomes)
+        if code is ExitCode.DONE and pending and self.settings.detailed_exitcode:
+            code = ExitCode.CHANGES
+        self.progress.pause()
+        with reporting():
+            show_plan(
+                outcomes,
+                code,
+                self.settings.output_format,
+                saved.save(self.desired, seen),
+                quiet=self.settings.quiet,
+                places=self.desired.places(),
+            )
+        return code
+
+    def finish(self, outcomes: Sequence[NodeOutcome]) -> int:
+        code = worst(outcomes)
+        self.progress.pause()
+        with reporting():
+            show_applied(
+                outcomes,
+                code,
+                self.settings.output_format,
+                quiet=self.settings.quiet,
+                places=self.desired.places(),
+            )
+        return code
+
+
+def _spared(outcome: NodeOutcome) -> NodeOutcome:
+    """A node without an error of its own, when another's keeps everything from being begun."""
+    if outcome.error is not None:
+        return outcome
+    error = NginxwsError(
+        "not tried: nothing is begun while another node can't be done",
+        node=outcome.node,
+        hint="put that one right, or leave it out with --node",
+    )
+    return replace(outcome, error=error, skipped=True)

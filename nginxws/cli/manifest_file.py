@@ -1,0 +1,259 @@
+"""``nginxws.toml`` on this machine: found, read, and written; and the nodes that it names.
+
+Without a manifest none of its libraries is imported: direct use of a node doesn't pay for them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from nginxws.cli import targets
+from nginxws.cli.finding import NAME, path_meant
+from nginxws.cli.targets import Ask, ChangeTimes, Opening, TargetOptions, target_from
+from nginxws.errors import InvalidInput, ManifestError, NginxwsError, Problem, StaleError
+from nginxws.nodes.link import NodeLink
+from nginxws.nodes.prompt import ask_secret, asked_once
+
+if TYPE_CHECKING:
+    from nginxws.manifest.model import Manifest, NodeEntry
+    from nginxws.manifest.positions import KeyPath, Positions
+    from nginxws.manifest.wanted import WantedRoute
+    from nginxws.nodes.options import ProbePolicy
+    from nginxws.plan import Put
+
+
+@dataclass(frozen=True)
+class ManifestFile:
+    """A manifest as it was read. ``digest`` is the sha256 of its bytes, in hex."""
+
+    path: Path
+    text: str
+    manifest: Manifest
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """What messages call it: as it was named, or relative to the working directory if it is in it."""
+        return str(self.path)
+
+    @cached_property
+    def positions(self) -> Positions:
+        """Where its parts stand."""
+        from nginxws.manifest.positions import Positions
+
+        return Positions.of(self.text)
+
+    def line(self, wanted: WantedRoute) -> int:
+        """The line, from 1, on which a route's entry begins."""
+        return self.positions.line(("routes", wanted.number))
+
+    def error(self, path: KeyPath, message: str, hint: str | None) -> ManifestError:
+        """Something is wrong with what stands at a key."""
+        from nginxws.manifest.reading import dotted
+
+        return ManifestError(
+            [Problem(self.positions.line(path), dotted(path), message, hint)], file=self.name
+        )
+
+
+# --- the file ------------------------------------------------------------------------------------
+
+
+def find(options: dict[str, Any]) -> ManifestFile | None:
+    """The manifest that a command works with, None when there is none or it isn't meant.
+
+    Raises ManifestError for what is wrong in it, InvalidInput for options that exclude each other.
+    """
+    path = path_meant(options)
+    return None if path is None else read(path)
+
+
+def need(options: dict[str, Any]) -> ManifestFile:
+    """The manifest; NginxwsError when there is none."""
+    found = find(options)
+    if found is None:
+        raise NginxwsError(
+            f"there is no {NAME} here, nor in a folder above",
+            hint="write one with `nginxws init`, or name it with --manifest PATH",
+        )
+    return found
+
+
+def read(path: Path) -> ManifestFile:
+    """Read and check a manifest. Raises ManifestError."""
+    from nginxws.manifest.reading import parse
+
+    try:
+        data = path.read_bytes()
+        text = data.decode()
+    except OSError as error:
+        raise ManifestError(
+            [Problem(1, "", f"cannot read it: {error.strerror}", "`nginxws init` writes a manifest")],
+            file=str(path),
+        ) from error
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ManifestError(
+            [Problem(line, "", "isn't UTF-8 text", "save the file as UTF-8")], file=str(path)
+        ) from error
+    return ManifestFile(path, text, parse(text, str(path)), hashlib.sha256(data).hexdigest())
+
+
+def write(file: ManifestFile, text: str) -> None:
+    """Put an edited text in place of the manifest at once: the same mode, through symlinks.
+
+    Raises StaleError when somebody else has written it since it was read, NginxwsError when it can't be
+    written.
+    """
+    from nginxws import files
+
+    target = file.path.resolve()
+    try:
+        if hashlib.sha256(target.read_bytes()).hexdigest() != file.digest:
+            raise StaleError(
+                "somebody else wrote the manifest meanwhile, so it isn't written",
+                file=file.name,
+                hint="run the same command again: it adds to what stands there now",
+            )
+        files.replace(target, text.encode())
+    except OSError as error:
+        raise NginxwsError(
+            f"cannot write it: {error.strerror}",
+            file=file.name,
+            hint="may you write to this folder, and is there space on the disk?",
+        ) from error
+
+
+# --- its nodes -----------------------------------------------------------------------------------
+
+
+def nodes_meant(file: ManifestFile, options: dict[str, Any]) -> list[str]:
+    """The manifest's nodes that ``--node NAME|LABEL`` selects, in its order; all of them without.
+
+    Raises InvalidInput for what isn't a node or label of the manifest, ManifestError when it has no nodes.
+    """
+    from nginxws.manifest.wanted import chosen_nodes
+
+    if not file.manifest.nodes:
+        raise file.error(("nodes",), "no nodes", "add one: [nodes.lb1]")
+    try:
+        return chosen_nodes(file.manifest, options["nodes"] or None)
+    except InvalidInput as error:
+        error.file = file.name
+        error.hint = f"{error.hint} (--no-manifest: any node)"
+        raise
+
+
+def is_direct(file: ManifestFile, name: str) -> bool:
+    """Whether a value of ``--node`` means a node that the manifest has nothing to say of."""
+    return ("://" in name or name == "local") and name not in file.manifest.nodes
+
+
+def links(
+    file: ManifestFile,
+    names: Sequence[str],
+    options: dict[str, Any],
+    times: ChangeTimes | None = None,
+    ask: Ask = ask_secret,
+) -> list[NodeLink]:
+    """A link for each of these nodes, called as the manifest calls it; none is connected yet.
+
+    What the command line or its environment says wins over the manifest. Raises ManifestError for what
+    a node's entry says and can't be, InvalidInput for what the command line says.
+    """
+    from nginxws.manifest.wanted import target
+
+    line = target_from(options)
+    opening = Opening(line, times or ChangeTimes(), asked_once(ask))
+    found = []
+    for name in names:
+        if is_direct(file, name):
+            found.append(opening.link(name, name, line))
+            continue
+        entry = file.manifest.nodes[name]
+        try:
+            found.append(
+                opening.link(name, target(name, entry), _over(line, entry), entry.reload_command or "")
+            )
+        except InvalidInput as error:
+            opening.link(name, "local", line)  # raises if it is the command line's own value
+            raise file.error(("nodes", name), error.message, error.hint) from error
+    return found
+
+
+def open_meant(
+    options: dict[str, Any], times: ChangeTimes | None = None, ask: Ask = ask_secret
+) -> list[NodeLink]:
+    """A link for every node that TARGET means: ``--node``, else the manifest's nodes, else this machine."""
+    file = find(options)
+    if file is None or (not options["nodes"] and not file.manifest.nodes):
+        return targets.open_links(target_from(options), times, ask)
+    direct = [name for name in dict.fromkeys(options["nodes"]) if is_direct(file, name)]
+    others = [name for name in options["nodes"] if name not in direct]
+    chosen = nodes_meant(file, {**options, "nodes": others}) if others or not direct else []
+    return links(file, [*chosen, *direct], options, times, ask)
+
+
+def _over(line: TargetOptions, entry: NodeEntry) -> TargetOptions:
+    """What the command line says, and for the rest the manifest's entry."""
+    return replace(
+        line,
+        sudo=line.sudo if said("sudo") else entry.sudo,
+        home=line.home or entry.home or "",
+        nginx_conf=line.nginx_conf or entry.nginx_conf or "",
+        nginx_bin=line.nginx_bin or entry.nginx_bin or "",
+        state_dir=line.state_dir or entry.state_dir or "",
+    )
+
+
+def said(parameter: str) -> bool:
+    """Whether a parameter has its value from the command line or the environment."""
+    source = click.get_current_context().get_parameter_source(parameter)
+    return source in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+
+
+# --- its routes ----------------------------------------------------------------------------------
+
+
+def policy_for(wanted: WantedRoute, folder: Path | None = None) -> ProbePolicy:
+    """How a route of the manifest is proved. Fetches the values of ``@env:`` and ``@file:`` headers.
+
+    Their paths are relative to ``folder``, the manifest's. Raises InvalidInput.
+    """
+    from nginxws.cli.running import checked_policy
+    from nginxws.nodes.options import ProbePolicy
+    from nginxws.nodes.probe.headers import parse_probe_header
+
+    options, usual = wanted.options, ProbePolicy()
+
+    def fetch(path: str) -> bytes:
+        with ((folder or Path()) / path).open("rb") as stream:
+            return stream.read(1 << 16)
+
+    policy = ProbePolicy(
+        mode=options.probe or usual.mode,
+        path=options.probe_path,
+        host=options.probe_host,
+        headers=tuple(parse_probe_header(text, read=fetch) for text in options.probe_header or ()),
+        expect=options.probe_expect or usual.expect,
+        url=options.probe_url,
+        timeout=usual.timeout if options.probe_timeout is None else options.probe_timeout,
+    )
+    return checked_policy(policy, wanted.route)
+
+
+def put_for(file: ManifestFile, wanted: WantedRoute, **flags: bool) -> Put:
+    """The route as the planner takes it; ``flags`` are adopt, replace, overwrite_drift."""
+    from nginxws.plan import Put
+
+    folder = wanted.options.templates
+    templates = None if folder is None else file.path.parent / folder
+    return Put(wanted.route, server=wanted.server, templates=templates, **flags)

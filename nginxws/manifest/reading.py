@@ -1,0 +1,261 @@
+"""From a manifest's text to its model, or to the list of all that is wrong in it. Pure."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from nginxws.errors import InvalidInput, ManifestError, Problem
+from nginxws.manifest.model import FORMAT, Manifest, NodeEntry, RouteEntry, RouteOptions
+from nginxws.manifest.positions import KeyPath, Positions
+from nginxws.manifest.wanted import chosen_nodes, make_route
+from nginxws.printable import one_line
+from nginxws.route import Route
+
+#: Bytes of a manifest; ten thousand routes take about two million.
+MAX_SIZE = 16 * 1024 * 1024
+
+#: A location: node, server, modifier, path.
+_Place = tuple[str, str | None, str, str]
+_AT_LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
+_MODELS: tuple[tuple[tuple[str, ...], type[BaseModel]], ...] = (
+    ((), Manifest),
+    (("defaults",), RouteOptions),
+    (("nodes", "*"), NodeEntry),
+    (("routes", "*"), RouteEntry),
+)
+
+
+def parse(text: str, name: str) -> Manifest:
+    """The manifest. ``name`` is what errors call the file. Raises ManifestError with every problem."""
+    return read(text, name)[0]
+
+
+def read(text: str, name: str) -> tuple[Manifest, Positions]:
+    """The manifest, and where in the text its parts stand. Raises ManifestError with every problem."""
+    data, positions = _load(text, name)
+    _check_format(data, positions, name)
+    try:
+        manifest, problems = Manifest.model_validate(data), []
+        kept = list(range(len(manifest.routes)))
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        problems = [_from_pydantic(one, positions) for one in found]
+        manifest, kept = _salvaged(data, [tuple(one["loc"]) for one in found])
+    problems += [*_routes(manifest, kept, positions), *_labels(manifest, positions)]
+    if problems:
+        raise ManifestError(sorted(problems, key=lambda problem: problem.line), file=name)
+    return manifest, positions
+
+
+def _salvaged(data: Mapping[str, Any], bad: Sequence[KeyPath]) -> tuple[Manifest, list[int]]:
+    """What is left without the keys and routes that pydantic refuses, so that the rest is checked as well.
+
+    Also the numbers that the routes which are left had. Where a node may have lost its labels, which
+    nodes a route is for can't be checked, and it is taken to be for none.
+    """
+    nodes, defaults, routes = (data.get(key) for key in ("nodes", "defaults", "routes"))
+    lost = any(path[0] == "nodes" and _about_labels(path) for path in bad)
+    wrong = {path[1] for path in bad if path[0] == "routes" and len(path) > 1}
+    kept = [number for number in range(len(_list(routes))) if number not in wrong]
+    entries = [{**_list(routes)[number], **({"nodes": []} if lost else {})} for number in kept]
+    sound = {name: _without(node, bad, "nodes", name) for name, node in _table(nodes).items()}
+    named = {name: node for name, node in sound.items() if ("nodes", name, "[key]") not in bad}
+    rest = {"defaults": _without(defaults, bad, "defaults"), "nodes": named, "routes": entries}
+    return Manifest.model_validate({"format": FORMAT, **rest}), kept
+
+
+def _about_labels(path: KeyPath) -> bool:
+    key = str(path[2]) if len(path) > 2 else ""
+    return key == "[key]" or bool(get_close_matches(key, ["labels"]))
+
+
+def _without(value: Any, bad: Sequence[KeyPath], *path: str) -> dict[str, Any]:
+    """A table without the keys that are wrong."""
+    wrong = {one[len(path)] for one in bad if one[: len(path)] == path and len(one) > len(path)}
+    return {key: one for key, one in _table(value).items() if key not in wrong}
+
+
+def _table(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _load(text: str, name: str) -> tuple[dict[str, Any], Positions]:
+    if len(text) > MAX_SIZE:
+        raise ManifestError(
+            [Problem(1, "", f"longer than {MAX_SIZE} characters", "split it into several")], file=name
+        )
+    if text.startswith("\ufeff"):
+        problem = Problem(1, "", "begins with a byte order mark", "save the file as UTF-8 without one")
+        raise ManifestError([problem], file=name)
+    try:
+        return tomllib.loads(text), Positions.of(text)
+    except tomllib.TOMLDecodeError as error:
+        words = str(error)
+        found = _AT_LINE.search(words)
+        line = int(found[1]) if found else text.count("\n") + 1
+        where = f" (column {found[2]})" if found else ""
+        message = f"not TOML: {one_line(_AT_LINE.sub('', words))}{where}"
+        raise ManifestError([Problem(line, "", message, "see toml.io")], file=name) from error
+    except RecursionError as error:
+        raise ManifestError(
+            [Problem(1, "", "nested too deeply", "see `nginxws schema`")], file=name
+        ) from error
+
+
+def _check_format(data: Mapping[str, Any], positions: Positions, name: str) -> None:
+    """Another format's keys would only give misleading messages."""
+    version = data.get("format", FORMAT)
+    if type(version) is int and version != FORMAT:
+        problem = Problem(
+            positions.line(("format",)),
+            "format",
+            f"format {version} isn't known to this nginxws, which reads format {FORMAT}",
+            "use the release of nginxws that it was written for",
+        )
+        raise ManifestError([problem], file=name)
+
+
+# --- what pydantic says, in our words ------------------------------------------------------------
+
+
+def _from_pydantic(error: Mapping[str, Any], positions: Positions) -> Problem:
+    path: KeyPath = tuple(part for part in error["loc"] if part != "[key]")
+    key = dotted(path)
+    kind = error["type"]
+    if kind == "missing":
+        return Problem(positions.line(path[:-1]), key, f"{key} is missing", _MISSING.get(str(path[-1])))
+    if kind == "extra_forbidden":
+        return Problem(positions.line(path), key, f"unknown key {key}", _nearest_key(path))
+    cause = error.get("ctx", {}).get("error")
+    ours = cause.__cause__ if isinstance(cause, ValueError) else None
+    hint = ours.hint if isinstance(ours, InvalidInput) else _HINTS.get(kind)
+    return Problem(positions.line(path), key, f"{key}: {_words(kind, error)}", hint)
+
+
+_MISSING = {
+    "format": "begin the file with: format = 1",
+    "path": 'write it like path = "/ws/"',
+    "backends": 'write it like backends = ["10.0.0.5:8080"]',
+}
+_HINTS = {
+    "string_type": "write it in quotes",
+    "int_type": "write it without quotes",
+    "bool_type": "write true or false, without quotes",
+    "string_pattern_mismatch": "names hold letters, digits, dot, dash and underscore",
+    "tuple_type": "write it in brackets: [ … ]",
+}
+_SAID = {
+    "string_type": "must be text",
+    "int_type": "must be a number",
+    "bool_type": "must be true or false",
+    "tuple_type": "must be a list",
+    "string_pattern_mismatch": "isn't a name",
+    "model_type": "must be a table",
+    "model_attributes_type": "must be a table",
+    "dict_type": "must be a table",
+}
+
+
+def _words(kind: str, error: Mapping[str, Any]) -> str:
+    if kind == "literal_error":
+        return f"must be {error['ctx']['expected']}"
+    return _SAID.get(kind) or one_line(str(error["msg"]).removeprefix("Value error, "))
+
+
+def _nearest_key(path: KeyPath) -> str:
+    """What could stand there instead."""
+    around, key = path[:-1], str(path[-1])
+    (model,) = (model for shape, model in _MODELS if _fits(shape, around))
+    keys = list(model.model_fields)
+    close = get_close_matches(key.replace("-", "_"), keys, n=1)
+    return f"did you mean {close[0]}?" if close else f"there are: {', '.join(keys)}"
+
+
+def _fits(shape: tuple[str, ...], path: KeyPath) -> bool:
+    return len(shape) == len(path) and all(
+        want in ("*", part) for want, part in zip(shape, path, strict=True)
+    )
+
+
+def dotted(path: KeyPath) -> str:
+    """A key as people name it: ``routes[2].path``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{one_line(part)}"
+    return text
+
+
+# --- what the models can't know ------------------------------------------------------------------
+
+
+def _routes(manifest: Manifest, kept: Sequence[int], positions: Positions) -> Iterator[Problem]:
+    """Malformed routes, nodes that aren't there, and two routes for one location of one server."""
+    taken: dict[_Place, int] = {}
+    for number, entry in zip(kept, manifest.routes, strict=True):
+        here: KeyPath = ("routes", number)
+        unknown = list(_unknown_nodes(manifest, entry, here, positions))
+        yield from unknown
+        try:
+            route = make_route(manifest, entry)
+        except InvalidInput as error:
+            where = _culprit(entry, error, here)
+            yield Problem(positions.line(where), dotted(where), error.message, error.hint)
+            continue
+        places = [] if unknown else list(_places(manifest, entry, route))
+        line = positions.line(here)
+        if twice := next((place for place in places if place in taken), None):
+            message = f"{route.path} is wanted twice on {twice[0]}: line {taken[twice]} wants it already"
+            yield Problem(line, dotted(here), message, "leave one of them out")
+        taken |= dict.fromkeys(places, line)
+
+
+def _culprit(entry: RouteEntry, error: InvalidInput, here: KeyPath) -> KeyPath:
+    """The path, where nothing but it is wrong; else the whole entry: two of its keys don't fit together."""
+    try:
+        Route.create(entry.path, ["localhost:1"], match=entry.match)
+    except InvalidInput as alone:
+        return (*here, "path") if alone.message == error.message else here
+    return here
+
+
+def _places(manifest: Manifest, entry: RouteEntry, route: Route) -> Iterator[_Place]:
+    """Node, server, modifier and path of every location that the entry makes.
+
+    A managed route is known by its path: two that differ in how they match can't both be had.
+    """
+    for node in chosen_nodes(manifest, entry.nodes):
+        server = entry.server or manifest.nodes[node].server
+        yield node, server, "", route.path
+        for modifier, path in route.locations:
+            yield node, server, modifier.replace("^~", ""), path
+
+
+def _unknown_nodes(
+    manifest: Manifest, entry: RouteEntry, here: KeyPath, positions: Positions
+) -> Iterator[Problem]:
+    known = [*manifest.nodes, *{label for node in manifest.nodes.values() for label in node.labels}]
+    for number, name in enumerate(entry.nodes or ()):
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(known) or 'none'}"
+            path: KeyPath = (*here, "nodes", number)
+            yield Problem(positions.line(path), dotted(path), f"no node or label is called {name}", hint)
+
+
+def _labels(manifest: Manifest, positions: Positions) -> Iterator[Problem]:
+    for name, node in manifest.nodes.items():
+        for number, label in enumerate(node.labels):
+            if label in manifest.nodes:
+                path: KeyPath = ("nodes", name, "labels", number)
+                message = f"the label {label} is the name of a node as well"
+                yield Problem(positions.line(path), dotted(path), message, "rename one of them")

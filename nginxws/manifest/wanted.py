@@ -1,0 +1,97 @@
+"""What a manifest wants of each of its nodes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from nginxws.errors import InvalidInput
+from nginxws.manifest.model import Manifest, NodeEntry, RouteEntry, RouteOptions
+from nginxws.route import Route
+
+
+@dataclass(frozen=True, slots=True)
+class WantedRoute:
+    """A route that a node is to have.
+
+    ``options`` are the entry's with the defaults filled in (how it is proved is among them), ``number``
+    is the entry's place among the routes, from 0.
+    """
+
+    route: Route
+    server: str | None
+    options: RouteOptions
+    number: int
+
+
+def merged(manifest: Manifest, entry: RouteEntry) -> RouteOptions:
+    """The entry's options, each taken from the defaults where it is left out."""
+    names = RouteOptions.model_fields
+    own = {name: value for name in names if (value := getattr(entry, name)) is not None}
+    return manifest.defaults.model_copy(update=own)
+
+
+def make_route(manifest: Manifest, entry: RouteEntry) -> Route:
+    """The route of an entry. Raises InvalidInput."""
+    options = merged(manifest, entry)
+    return Route.create(
+        entry.path,
+        entry.backends,
+        match=options.match,
+        slashless=options.slashless,
+        balance=options.balance,
+        read_timeout=options.read_timeout,
+        send_timeout=options.send_timeout,
+        connect_timeout=options.connect_timeout,
+        headers=pairs(options.header or ()),
+        host=options.host,
+        tls_name=options.backend_tls_name,
+        tls_ca=options.backend_tls_ca,
+        preset=options.preset or "default",
+    )
+
+
+def pairs(texts: Iterable[str]) -> list[tuple[str, str]]:
+    """``NAME=VALUE`` texts as name and value."""
+    return [(name, value) for name, _, value in (text.partition("=") for text in texts)]
+
+
+def chosen_nodes(manifest: Manifest, names: Sequence[str] | None) -> list[str]:
+    """The nodes that are named, by name or label, in the manifest's order; all of them for None.
+
+    Raises InvalidInput for a name that is neither.
+    """
+    if names is None:
+        return list(manifest.nodes)
+    labels = {label for node in manifest.nodes.values() for label in node.labels}
+    for name in names:
+        if name not in manifest.nodes and name not in labels:
+            known = [*manifest.nodes, *sorted(labels)]
+            close = get_close_matches(name, known, n=1)
+            raise InvalidInput(
+                f"no node or label of the manifest is called {name}",
+                hint=f"did you mean {close[0]}?" if close else f"there are: {', '.join(known) or 'none'}",
+            )
+    return [name for name, node in manifest.nodes.items() if not {name, *node.labels}.isdisjoint(names)]
+
+
+def routes_for(manifest: Manifest, node: str) -> tuple[WantedRoute, ...]:
+    """The routes that one node is to have, in the manifest's order. Raises InvalidInput."""
+    found = []
+    for number, entry in enumerate(manifest.routes):
+        if node in chosen_nodes(manifest, entry.nodes):
+            server = entry.server or manifest.nodes[node].server
+            options = merged(manifest, entry)
+            found.append(WantedRoute(make_route(manifest, entry), server, options, number))
+    return tuple(found)
+
+
+def target(name: str, node: NodeEntry) -> str:
+    """What ``--node`` would say for a node of the manifest: ``ssh = "deploy@10.0.0.2:22"`` has a port."""
+    text = node.ssh or name
+    if "://" in text or text == "local":
+        return text
+    host = text.rpartition("@")[2]
+    has_port = host.startswith("[") or host.count(":") == 1
+    return f"ssh://{text}" if has_port else text

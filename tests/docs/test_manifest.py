@@ -1,0 +1,37 @@
+"""The manifest's page has every key, and no other; its example is one."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from pydantic import BaseModel
+
+from nginxws.manifest.model import Manifest, NodeEntry, RouteEntry, RouteOptions
+from nginxws.manifest.reading import MAX_SIZE, parse
+
+PAGE = "docs/reference/manifest.md"
+
+
+@pytest.mark.parametrize(
+    ("section", "model", "without"),
+    [
+        ("The whole", Manifest, set()),
+        ("A node", NodeEntry, set()),
+        ("A route", RouteEntry, set(RouteOptions.model_fields)),
+        ("Route options", RouteOptions, set()),
+    ],
+)
+def test_every_key_is_documented(
+    pages: dict[str, str], section: str, model: type[BaseModel], without: set[str]
+) -> None:
+    (text,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", pages[PAGE], re.M | re.S)
+    keys = re.findall(r"^\| `(\w+)` \|", text, re.M)
+    assert sorted(keys) == sorted(set(model.model_fields) - without)
+
+
+def test_the_example_is_a_manifest(pages: dict[str, str]) -> None:
+    example = re.findall(r"^```toml\n(.*?)^```", pages[PAGE], re.M | re.S)[0]
+    manifest = parse(example, "example")
+    assert (manifest.routes[0].path, list(manifest.nodes)) == ("/ws/", ["lb1"])
+    assert f"at most {MAX_SIZE >> 20} MiB" in pages[PAGE]
