@@ -209,8 +209,8 @@ _REFUSALS = {
     "denied": ("{}", "this login user may not read it: try --sudo, or another user"),
     "not-running": (
         "NGINX is not running (pid file {}, and no master process with this configuration)",
-        "start it first: a route is only live when NGINX is; name another instance with --nginx-conf. Where /proc "
-        "hides other users' processes (hidepid), --sudo sees them",
+        "start it first: a route is only live when NGINX is; name another instance with --nginx-conf. "
+        "Where /proc hides other users' processes (hidepid), --sudo sees them",
     ),
     "no-master": (
         "{}",

@@ -1,4 +1,4 @@
-"""The CI recipes do what their pages say: their shell runs here, against a real balancer over a real OpenSSH."""
+"""The CI recipes do what their pages say: their shell runs here, against a real balancer over real SSH."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ PLAIN, GITHUB, GITLAB = (
 )
 ROOT = Path(__file__).parents[2]
 #: What only the service has, so that it doesn't run here: every job's, in order.
+WHEEL = "./ci/nginxws-0.1.0-py3-none-any.whl"
 LEFT_OUT = {
-    "plan": ["actions/checkout@v4", "pipx install ./ci/nginxws-0.1.0-py3-none-any.whl", "actions/upload-artifact@v4"],
-    "apply": ["actions/checkout@v4", "pipx install ./ci/nginxws-0.1.0-py3-none-any.whl"],
-    "drift": ["actions/checkout@v4", "pipx install ./ci/nginxws-0.1.0-py3-none-any.whl"],
-}  # fmt: skip
+    "plan": ["actions/checkout@v4", f"pipx install {WHEEL}", "actions/upload-artifact@v4"],
+    "apply": ["actions/checkout@v4", f"pipx install {WHEEL}"],
+    "drift": ["actions/checkout@v4", f"pipx install {WHEEL}"],
+}
 VALUES = {"secrets.DEPLOY_KEY": "", "vars.DEPLOY_USER": "", "github.token": ""}
 
 
@@ -59,6 +60,8 @@ def plain_page() -> str:
 
 @pytest.fixture
 def team(tmp_path: Path, node: NginxNode, server: SshServer, pages: dict[str, str]) -> Team:
+    for program in ("curl", "git", "jq"):
+        need(program)
     (tmp_path / "ci machine").mkdir()
     return Team(tmp_path / "ci machine", node, server, pages[PLAIN])
 
@@ -66,10 +69,8 @@ def team(tmp_path: Path, node: NginxNode, server: SshServer, pages: dict[str, st
 @pytest.fixture(params=["plain", "github", "gitlab"])
 def service(request: pytest.FixtureRequest, team: Team, pages: dict[str, str]) -> Iterator[Service]:
     if request.param == "gitlab":
-        with registry("job-token") as (url, _kept):
-            made = GitLab(team, pages[GITLAB])
-            made.url = url
-            yield made
+        with registry("job-token") as packages:
+            yield GitLab(team, pages[GITLAB], packages.url)
     elif request.param == "github":
         yield GitHub(team, pages[GITHUB])
     else:
@@ -185,15 +186,14 @@ def test_github_shows_the_plan(team: Team, backend: Backend, pages: dict[str, st
 @pytest.mark.nginx
 @pytest.mark.sshd
 def test_gitlab_gets_a_report(team: Team, backend: Backend, pages: dict[str, str]) -> None:
-    with registry("job-token") as (url, kept):
-        gitlab = GitLab(team, pages[GITLAB])
-        gitlab.url = url
+    with registry("job-token") as packages:
+        gitlab = GitLab(team, pages[GITLAB], packages.url)
         team.commit("chat", route("/ws/", backend.address))
         assert gitlab.plan("chat").code == 0
     (issue,) = json.loads((gitlab.work / "codequality.json").read_text())
     assert issue["location"]["path"] == "nginxws.toml"
     assert "+    location ^~ /ws/ {" in (gitlab.work / "plan.txt").read_text()
-    ((path, saved),) = kept.items()
+    ((path, saved),) = packages.kept.items()
     assert path.startswith("/projects/3/packages/generic/nginxws-plan/")
     assert json.loads(saved)["nodes"]["lb1"]["changes"][0]["action"] == "add"
 
@@ -206,7 +206,7 @@ def test_what_only_the_service_has_is_known(pages: dict[str, str]) -> None:
     assert list(workflow["jobs"]) == list(LEFT_OUT)
     for job, left_out in LEFT_OUT.items():
         assert github_job(pages[GITHUB], job, VALUES).left_out == left_out
-        assert gitlab_job(pages[GITLAB], job).left_out == ["pip install ./ci/nginxws-0.1.0-py3-none-any.whl"]
+        assert gitlab_job(pages[GITLAB], job).left_out == [f"pip install {WHEEL}"]
     jobs = [
         name for name, one in document(pages[GITLAB]).items() if isinstance(one, dict) and "script" in one
     ]

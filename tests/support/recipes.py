@@ -1,4 +1,4 @@
-"""The CI recipes of docs/how-to, taken apart: their jobs, the shell of each, and what only the service has."""
+"""The CI recipes of docs/how-to, taken apart: jobs, the shell of each, and what only the service has."""
 
 from __future__ import annotations
 

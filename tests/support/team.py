@@ -1,4 +1,4 @@
-"""A team that keeps its routes in git, and the CI services that run its pipelines: as far as a shell sees them."""
+"""A team that keeps its routes in git, and the CI services that run its pipelines, as a shell sees them."""
 
 from __future__ import annotations
 
@@ -206,7 +206,9 @@ class GitHub(Service):
 class GitLab(Service):
     """GitLab CI: a job's lines in one bash, a package registry, keys as files that are open to all."""
 
-    url = ""
+    def __init__(self, team: Team, page: str, url: str) -> None:
+        super().__init__(team, page)
+        self.url = url
 
     def plan(self, branch: str) -> Done:
         return self._job("plan", branch, "merge_request_event", "plan")
