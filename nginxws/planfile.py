@@ -92,7 +92,10 @@ def planned_node(nginx: str, plan: NodePlan) -> PlannedNode:
 
 
 def stale(saved: PlannedNode, now: PlannedNode) -> list[str]:
-    """What differs between a node's plan as saved and as made anew, a line each; empty: it is the same."""
+    """What differs between a node's plan as saved and as made anew, a line each; empty: it is the same.
+
+    Where no plan could be made anew, what is there now is compared alone.
+    """
     if saved.error:
         return [f"there was no plan for it: {saved.error}"]
     reasons = []
@@ -102,7 +105,7 @@ def stale(saved: PlannedNode, now: PlannedNode) -> list[str]:
         if saved.before.get(path) != now.before.get(path):
             what = "is gone" if path not in now.before else "changed" if path in saved.before else "is new"
             reasons.append(f"{path} {what} since")
-    if not reasons and saved.after != now.after:
+    if not reasons and not now.error and saved.after != now.after:
         reasons.append("the plan made anew is another one (another nginxws, or other templates?)")
     return reasons
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +31,7 @@ from nginxws.sharing import Sharing
 from nginxws.site import Home, Site
 from nginxws.snapshot import Snapshot
 
-__all__ = ["error_logs", "load_tree", "make_plan", "make_whole_plan"]
+__all__ = ["already_there", "error_logs", "load_tree", "make_plan", "make_whole_plan"]
 
 
 def make_plan(now: Snapshot, wanted: Sequence[Wanted], *, templates: Path | None = None) -> NodePlan:
@@ -54,6 +54,14 @@ def make_whole_plan(now: Snapshot, wanted: Sequence[Put], *, overwrite_drift: bo
     ``make_plan`` does.
     """
     return _Planner(now, load_tree(now), lenient=True).whole_plan(wanted, overwrite_drift)
+
+
+def already_there(now: Snapshot, tree: ConfigTree) -> Callable[[Put], bool]:
+    """Tells of a route whether a plan of it alone would change nothing; one look at the tree serves them all.
+
+    What it gives raises as ``make_plan`` does.
+    """
+    return _Planner(now, tree).holds
 
 
 def load_tree(now: Snapshot) -> ConfigTree:
@@ -189,6 +197,15 @@ class _Planner:
         self.sharing.need(rendered, site)
         point = probe_point(route, site.server, want.server)
         (self.standing if action == "unchanged" else self.probes).append(point)
+
+    def holds(self, want: Put) -> bool:
+        """Whether the route is there already, just so, with all that it leans on. Nothing is noted."""
+        block = self.own_block(want)
+        if block is None:
+            return False
+        context = RenderContext(self.site(self.server(want.server)).headers, self.features)
+        rendered = render(want.route, context, want.templates or self.templates)
+        return block.holds(rendered.location) and self.sharing.intact(rendered)
 
     def write(self, want: Put, site: Site, rendered: Rendered) -> tuple[Action, Splicer]:
         """Put the route's block where it belongs: over its own, over a hand-written location, or anew.

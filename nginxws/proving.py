@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import replace
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from nginxws.errors import ConfigError, ConnectionFailed, Interrupted, NodeError
@@ -16,7 +18,10 @@ from nginxws.plan import NodePlan, ProbePoint
 if TYPE_CHECKING:
     from nginxws.nodes.interrupts import Listener
     from nginxws.nodes.reading import OnStep
+    from nginxws.nodes.transport import ByteStream
 
+#: Seconds between two looks at whether a signal came.
+_LOOK = 0.1
 
 #: How routes are proved: all in one way, or each in its own.
 Policies = ProbePolicy | Callable[[ProbePoint], ProbePolicy]
@@ -31,7 +36,7 @@ class Proof:
     """The proof of one plan on one node: probes its routes, and remembers the results for the report.
 
     ``failed`` is the result that ended it: of a proof that was required. In a thread, where no signal ends
-    anything, ``interrupts`` is looked at before each route.
+    anything, ``interrupts`` is looked at before each route, and while its answer is awaited.
     """
 
     def __init__(
@@ -49,6 +54,7 @@ class Proof:
         self.interrupts = interrupts
         self.results: list[tuple[str, ProbeResult]] = []
         self.failed: tuple[str, ProbeResult] | None = None
+        self._given_up = False
         self.agreed = False  # the node may keep it, and is told so
 
     def decide(self) -> str | None:
@@ -65,12 +71,38 @@ class Proof:
             if self.interrupts is not None and self.interrupts.asked:
                 return "interrupted"
             self.on_step("probe", point.route)
-            result = self._probe(point, policy)
+            result = self._awaited(point, policy)
+            if result is None:
+                return "interrupted"
             self.results.append((point.route, result))
             if not result.ok and policy.mode == "required":
                 self.failed = point.route, result
                 return result.message
         return None
+
+    def _awaited(self, point: ProbePoint, policy: ProbePolicy) -> ProbeResult | None:
+        """The probe's result; None when a signal came first: no answer is worth waiting for then."""
+        if self.interrupts is None:
+            return self._probe(point, policy)
+        result: Future[ProbeResult] = Future()
+
+        def work() -> None:
+            try:
+                result.set_result(self._probe(point, policy))
+            except BaseException as error:  # raised below, in the thread that asked for it
+                result.set_exception(error)
+
+        Thread(target=work, name="probe", daemon=True).start()
+        while not wait([result], _LOOK).done:
+            if self.interrupts.asked:
+                self._given_up = True
+                return None
+        return result.result()
+
+    def _dial(self, point: ProbePoint, policy: ProbePolicy) -> ByteStream:
+        if self._given_up:  # the link may be closed by now, and must not be opened again
+            raise ConnectionFailed("the probe was given up", hint="run the command again")
+        return self.link.dial(point.address, point.port, policy.timeout)
 
     def _probe(self, point: ProbePoint, policy: ProbePolicy) -> ProbeResult:
         if policy.url is not None:
@@ -88,9 +120,7 @@ class Proof:
             timeout=policy.timeout,
             listener=f"{point.address}:{point.port} of the node",
         )
-        return probe_until(
-            lambda: self.link.dial(point.address, point.port, policy.timeout), request, policy.timeout
-        )
+        return probe_until(lambda: self._dial(point, policy), request, policy.timeout)
 
 
 def _problem(point: ProbePoint, policy: ProbePolicy) -> str | None:

@@ -6,7 +6,7 @@ exact. Options that a block doesn't show (how a route is proved, templates) can'
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ from nginxws.inventory import routes
 from nginxws.manifest.model import Manifest, RouteEntry
 from nginxws.manifest.wanted import make_route
 from nginxws.plan import Put
-from nginxws.planner import load_tree, make_plan
+from nginxws.planner import already_there, load_tree
 from nginxws.render import OUR_HEADERS
 from nginxws.snapshot import Snapshot
 
@@ -58,24 +58,25 @@ def read_back(now: Snapshot) -> list[FoundRoute]:
 
 def _managed(now: Snapshot, tree: ConfigTree) -> Iterator[FoundRoute]:
     index = BlockIndex(block for block in tree_blocks(tree) if block.id.kind == "route")
+    there, upstreams = already_there(now, tree), _upstreams(tree)
     for server in {id(one.directive): one for one in tree.http_servers()}.values():
         owned: dict[ManagedBlock, list[Located]] = {}
         for location in server.locations:
             if (owner := index.owner(location)) is not None:
                 owned.setdefault(owner, []).append(location)
+        place = _server_key(tree, server) if owned else {}
         for block, locations in owned.items():
-            yield _read(now, tree, server, block, locations)
+            found = _candidates(upstreams, server, block, locations)
+            yield _read([values | place for values in found], block, there)
 
 
 def _read(
-    now: Snapshot, tree: ConfigTree, server: ServerBlock, block: ManagedBlock, locations: Sequence[Located]
+    candidates: Sequence[dict[str, Any]], block: ManagedBlock, there: Callable[[Put], bool]
 ) -> FoundRoute:
-    place = _server_key(tree, server)
-    candidates = [values | place for values in _candidates(tree, server, block, locations)]
-    usable = [values for values in candidates if _put(values) is not None]
-    exact = next((values for values in usable if _changes_nothing(now, values)), None)
+    usable = [(values, put) for values in candidates if (put := _put(values)) is not None]
+    exact = next((values for values, put in usable if _changes_nothing(put, there)), None)
     return FoundRoute(
-        exact or (usable or candidates)[0],
+        exact or (usable[0][0] if usable else candidates[0]),
         f"{block.file}:{block.line}",
         drifted=block.drifted,
         exact=exact is not None,
@@ -101,24 +102,35 @@ def _put(values: Mapping[str, Any]) -> Put | None:
         return None
 
 
-def _changes_nothing(now: Snapshot, values: Mapping[str, Any]) -> bool:
-    put = _put(values)
+def _changes_nothing(put: Put, there: Callable[[Put], bool]) -> bool:
     try:
-        return put is not None and not make_plan(now, [put]).files
-    except (ConfigError, InvalidInput, RenderError):  # drift, among others
+        return there(put)
+    except (ConfigError, InvalidInput, RenderError):
         return False
 
 
 # --- directives to options -----------------------------------------------------------------------
 
 
+def _upstreams(tree: ConfigTree) -> dict[str, Directive]:
+    """The upstream blocks by their name."""
+    found: dict[str, Directive] = {}
+    for one in tree.http_level():
+        if one.directive.name == b"upstream" and len(one.directive.args) == 1:
+            found.setdefault(to_text(one.directive.args[0]), one.directive)
+    return found
+
+
 def _candidates(
-    tree: ConfigTree, server: ServerBlock, block: ManagedBlock, locations: Sequence[Located]
+    upstreams: Mapping[str, Directive],
+    server: ServerBlock,
+    block: ManagedBlock,
+    locations: Sequence[Located],
 ) -> Iterator[dict[str, Any]]:
     """What the entry may be, the likeliest first."""
     said = _Said(locations[0].directive)
     key = location_key(locations[0].directive)
-    upstream, backends = _backends(tree, said)
+    upstream, backends = _backends(upstreams, said)
     match = _MATCHES.get(key.modifier, "prefix")
     route = {"path": block.id.name, "backends": backends}
     usual = {**route, **({"match": match} if match != "priority" else {})}
@@ -142,17 +154,15 @@ class _Said:
         return found[0] if found else None
 
 
-def _backends(tree: ConfigTree, said: _Said) -> tuple[Directive | None, list[str]]:
+def _backends(upstreams: Mapping[str, Directive], said: _Said) -> tuple[Directive | None, list[str]]:
     """The upstream block, and the backends as on the command line."""
     scheme, _, place = (said["proxy_pass"] or "").partition("://")
     prefix = "https://" if scheme == "https" else ""
-    for one in tree.http_level():
-        if one.directive.name == b"upstream" and [to_text(word) for word in one.directive.args] == [place]:
-            servers = [child for child in one.directive.children if child.name == b"server"]
-            return one.directive, [
-                prefix + " ".join(to_text(word) for word in child.args) for child in servers
-            ]
-    return None, [prefix + place] if place else []
+    upstream = upstreams.get(place)
+    if upstream is None:
+        return None, [prefix + place] if place else []
+    servers = (child for child in upstream.children if child.name == b"server")
+    return upstream, [prefix + " ".join(to_text(word) for word in child.args) for child in servers]
 
 
 def _slashless(locations: Sequence[Located]) -> dict[str, str]:

@@ -27,7 +27,7 @@ class Revision:
     """What one applied plan did to a node.
 
     ``who`` is ``user@host``, ``since`` when it began by the node's clock (Unix time, seconds), ``message``
-    why, ``digest`` the sha256 of the manifest or plan that it came from (empty where it had none).
+    why, ``digest`` the sha256 of the manifest that it came from (empty where it had none).
     """
 
     number: int

@@ -125,7 +125,7 @@ class _Rollout:
                 self.outcomes[task.node] = replace(outcome, taken_back=taken_back)
 
     def not_tried(self, node: str) -> NginxwsError:
-        if not self.failed:
+        if not self.failed or isinstance(self.outcomes[self.failed].error, Interrupted):
             return Interrupted("interrupted; nothing was changed", node=node)
         return NginxwsError(
             f"not tried: {self.failed} failed", node=node, hint="run the command again when that one is well"

@@ -53,7 +53,8 @@ def node_status(now: Snapshot, tree: ConfigTree, history: History) -> NodeStatus
 
     Raises ConfigError when our markers don't pair up.
     """
-    names = [block.id.name for block in tree_blocks(tree) if block.id.kind == "route"]
+    managed = [block.id.name for block in tree_blocks(tree) if block.id.kind == "route"]
+    names = set(managed)
     # A route may have a second location, for its path without the slash.
     drifted = (route for route in routes(tree) if route.state == "drifted" and route.path in names)
     product = _PRODUCT.search(now.nginx.dash_v)
@@ -64,7 +65,7 @@ def node_status(now: Snapshot, tree: ConfigTree, history: History) -> NodeStatus
         master=now.master,
         revision=history.newest,
         edited=edited(now, history),
-        managed=len(names),
+        managed=len(managed),
         drifted=tuple(drifted),
         pending=now.pending,
         holder=now.holder,

@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
-from click.core import ParameterSource
 
 from nginxws import deploy
 from nginxws.cli import manifest_file, saved, signals
 from nginxws.cli.change import ChangeSettings, settings_from
 from nginxws.cli.desired import Desired, Flags, Seen, refuse_blocked
 from nginxws.cli.failing import bug
+from nginxws.cli.parameters import stands_there
 from nginxws.cli.running import times_from
 from nginxws.cli.taking_back import take_back
 from nginxws.cli.targets import ChangeTimes
@@ -37,6 +37,8 @@ from nginxws.report.progress import Progress
 from nginxws.report.text import reporting
 from nginxws.rollout import Task, roll_out
 
+P = TypeVar("P")
+T = TypeVar("T")
 PolicyFor = Callable[[ProbePoint], ProbePolicy]
 
 
@@ -61,12 +63,10 @@ def run(planfile: str | None, options: dict[str, Any]) -> int:
 
 def _refuse_shaping() -> None:
     """With a saved plan, what shapes a plan was said when it was made."""
-    context = click.get_current_context()
     said = [
         next(word for word in parameter.opts if word.startswith("--"))
-        for parameter in context.command.params
-        if parameter.name in ("nodes", "overwrite_drift", "adopt", "replace")
-        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+        for parameter in click.get_current_context().command.params
+        if parameter.name in ("nodes", "overwrite_drift", "adopt", "replace") and stands_there(parameter.name)
     ]
     if said:
         raise InvalidInput(
@@ -128,10 +128,11 @@ class _Apply:
             raise NginxwsError("not confirmed; nothing was changed", hint="--yes asks nothing")
 
     def task(self, one: Seen, policy: PolicyFor) -> Task:
+        on_step = self.progress.on_node(one.link.name)
         return Task(
             one.outcome,
-            partial(self.carry_out, one, policy),
-            partial(take_back, one.link, on_step=self.progress.on_node(one.link.name)),
+            partial(_or_bug, partial(self.carry_out, one, policy)),
+            partial(_or_bug, partial(take_back, one.link, on_step=on_step)),
         )
 
     def carry_out(self, one: Seen, policy: PolicyFor, listener: Listener) -> NodeOutcome:
@@ -145,10 +146,6 @@ class _Apply:
             except StaleError:
                 if firm or time.monotonic() > deadline:
                     raise
-            except NginxwsError:
-                raise
-            except Exception as error:  # the report of the other nodes mustn't get lost
-                raise bug(error) from error
             tries += 1
             time.sleep(random.uniform(0.05, min(0.25 * tries, 3.0)))  # nosec B311  # noqa: S311 (no secret)
             outcome = self.anew(one.link, outcome)
@@ -202,6 +199,16 @@ class _Apply:
                 places=self.desired.places(),
             )
         return code
+
+
+def _or_bug(work: Callable[[P], T], what: P) -> T:
+    """What the work comes to. Whatever goes wrong on one node, the report of the others mustn't get lost."""
+    try:
+        return work(what)
+    except NginxwsError:
+        raise
+    except Exception as error:
+        raise bug(error) from error
 
 
 def _spared(outcome: NodeOutcome) -> NodeOutcome:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,23 +112,22 @@ def _merged(names: Sequence[str], found: Sequence[Sequence[FoundRoute]]) -> list
     """One entry for what several nodes have alike; managed routes first."""
     from nginxws.manifest.starter import StarterRoute
 
-    alike: list[tuple[FoundRoute, list[str], list[str]]] = []
+    alike: dict[tuple[str, bool, int], tuple[FoundRoute, list[str], list[str]]] = {}
     for name, routes in zip(names, found, strict=True):
+        seen: Counter[tuple[str, bool]] = Counter()
         for route in routes:
-            like = (one for one in alike if one[0].values == route.values and one[0].usable == route.usable)
-            entry = next((one for one in like if name not in one[1]), None)
-            if entry is None:
-                alike.append(entry := (route, [], []))
-            entry[1].append(name)
-            entry[2].extend(_notes(name, route))
-    alike.sort(key=lambda one: not one[0].usable)
+            kind = json.dumps(dict(route.values), sort_keys=True), route.usable
+            _, its, notes = alike.setdefault((*kind, seen[kind]), (route, [], []))
+            seen[kind] += 1
+            its.append(name)
+            notes.extend(_notes(name, route))
     return [
         StarterRoute(
             {**route.values, **({} if len(nodes) == len(names) else {"nodes": nodes})},
             notes,
             not route.usable,
         )
-        for route, nodes, notes in alike
+        for route, nodes, notes in sorted(alike.values(), key=lambda one: not one[0].usable)
     ]
 
 

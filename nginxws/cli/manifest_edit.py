@@ -21,9 +21,9 @@ from nginxws.cli.manifest_file import (
     nodes_meant,
     policy_for,
     put_for,
-    said,
     write,
 )
+from nginxws.cli.parameters import said
 from nginxws.cli.running import file_meant, run_change, times_from
 from nginxws.cli.targets import Ask
 from nginxws.errors import ExitCode, InvalidInput, NginxwsError

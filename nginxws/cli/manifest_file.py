@@ -12,11 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-from click.core import ParameterSource
-
 from nginxws.cli import targets
-from nginxws.cli.finding import NAME, path_meant
+from nginxws.cli.manifest_path import NAME, path_meant
+from nginxws.cli.parameters import said
 from nginxws.cli.targets import Ask, ChangeTimes, Opening, TargetOptions, target_from
 from nginxws.errors import InvalidInput, ManifestError, NginxwsError, Problem, StaleError
 from nginxws.nodes.link import NodeLink
@@ -77,8 +75,10 @@ def find(options: dict[str, Any]) -> ManifestFile | None:
 
 
 def need(options: dict[str, Any]) -> ManifestFile:
-    """The manifest; NginxwsError when there is none."""
+    """The manifest; NginxwsError when there is none, InvalidInput when it isn't meant."""
     found = find(options)
+    if found is None and options.get("no_manifest"):
+        raise InvalidInput("this command works with a manifest", hint="leave --no-manifest out")
     if found is None:
         raise NginxwsError(
             f"there is no {NAME} here, nor in a folder above",
@@ -89,10 +89,12 @@ def need(options: dict[str, Any]) -> ManifestFile:
 
 def read(path: Path) -> ManifestFile:
     """Read and check a manifest. Raises ManifestError."""
-    from nginxws.manifest.reading import parse
+    from nginxws.manifest.reading import MAX_SIZE, parse, refuse_too_long
 
     try:
-        data = path.read_bytes()
+        with path.open("rb") as stream:
+            data = stream.read(MAX_SIZE + 1)
+        refuse_too_long(len(data), str(path))
         text = data.decode()
     except OSError as error:
         raise ManifestError(
@@ -212,12 +214,6 @@ def _over(line: TargetOptions, entry: NodeEntry) -> TargetOptions:
         nginx_bin=line.nginx_bin or entry.nginx_bin or "",
         state_dir=line.state_dir or entry.state_dir or "",
     )
-
-
-def said(parameter: str) -> bool:
-    """Whether a parameter has its value from the command line or the environment."""
-    source = click.get_current_context().get_parameter_source(parameter)
-    return source in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 
 # --- its routes ----------------------------------------------------------------------------------

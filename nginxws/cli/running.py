@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
+from nginxws.cli.parameters import stands_there
 from nginxws.cli.targets import Ask, ChangeTimes, TargetOptions
 from nginxws.errors import InvalidInput
 from nginxws.nodes.prompt import ask_secret
@@ -55,7 +55,7 @@ def file_meant(options: dict[str, Any]) -> str | None:
     file: str | None = options["file"]
     if file is None:
         return None
-    said = [_stands_there(name) for name in ("file", "nodes")]
+    said = [stands_there(name) for name in ("file", "nodes")]
     if not options["nodes"] or said == [True, False]:
         return _alone(file)
     if said == [False, True]:
@@ -63,11 +63,6 @@ def file_meant(options: dict[str, Any]) -> str | None:
     raise InvalidInput(
         "--file and --node exclude each other", hint="a file here has no node: give one of them"
     )
-
-
-def _stands_there(parameter: str) -> bool:
-    """Whether a parameter has its value from the command line."""
-    return click.get_current_context().get_parameter_source(parameter) is ParameterSource.COMMANDLINE
 
 
 def _alone(file: str) -> str:
@@ -79,7 +74,7 @@ def _alone(file: str) -> str:
         for option in context.command.params
         if (name := str(option.name)) in about_nodes or name.startswith("probe_")
         # What was turned off doesn't happen with a file either.
-        if _stands_there(name) and context.params[name] is not False and context.params[name] != "off"
+        if stands_there(name) and context.params[name] is not False and context.params[name] != "off"
     ]
     if given:
         raise InvalidInput(

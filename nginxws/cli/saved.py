@@ -17,6 +17,7 @@ from nginxws.deploy import NodeOutcome
 from nginxws.errors import NginxwsError, StaleError
 from nginxws.planfile import MAX_SIZE, PlanFile, PlannedNode, from_json, planned_node, refuse_stale, stale
 from nginxws.report.plans import nodes_json
+from nginxws.snapshot import Snapshot
 
 _ANEW = "nothing was touched; make a new plan with `nginxws plan --out FILE`"
 
@@ -38,6 +39,12 @@ def _planned(one: Seen) -> PlannedNode:
     if one.outcome.plan is None:
         return PlannedNode("", {}, {}, str(one.outcome.error))
     return planned_node(one.nginx, one.outcome.plan)
+
+
+def _found(one: Seen, now: Snapshot) -> PlannedNode:
+    """What is there now, and what would become of it where that can be planned."""
+    files = {file.real: file.sha256 for file in now.files}
+    return replace(_planned(one), nginx=one.nginx, before=files)
 
 
 def write(path: Path, saved: PlanFile) -> None:
@@ -88,9 +95,10 @@ def nodes_of(saved: PlanFile, name: str, file: ManifestFile, max_age: int) -> li
 
     Raises StaleError when its time, ``max_age`` seconds, is over, or it was made from another manifest.
     """
-    why = saved.expired(datetime.now(UTC), timedelta(seconds=max_age))
-    if why:
-        raise StaleError(why, file=name, hint=f"{_ANEW}, or allow more with --max-age")
+    now = datetime.now(UTC)
+    if why := saved.expired(now, timedelta(seconds=max_age)):
+        more = ", or allow more with --max-age" if saved.created < now else ""
+        raise StaleError(why, file=name, hint=f"{_ANEW}{more}")
     if saved.manifest != file.digest:
         raise StaleError("the manifest isn't the one that the plan was made from", file=file.name, hint=_ANEW)
     strangers = [node for node in saved.nodes if node not in file.manifest.nodes]
@@ -103,12 +111,12 @@ def nodes_of(saved: PlanFile, name: str, file: ManifestFile, max_age: int) -> li
 def compared(saved: PlanFile, one: Seen) -> NodeOutcome:
     """The node's outcome, with an error when what would be done isn't what was planned."""
     outcome = one.outcome
-    if outcome.error is not None or outcome.plan is None or one.now is None:
+    if one.now is None:
         return outcome
     try:
         if one.now.pending is not None:
             refuse_stale(outcome.node, [f"a change by {one.now.pending.who} was cut short here meanwhile"])
-        refuse_stale(outcome.node, stale(saved.nodes[outcome.node], _planned(one)))
+        refuse_stale(outcome.node, stale(saved.nodes[outcome.node], _found(one, one.now)))
     except StaleError as error:
         return replace(outcome, error=error)
     return outcome

@@ -89,11 +89,15 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def refuse_too_long(size: int, name: str) -> None:
+    """Raise ManifestError when a manifest has more than ``MAX_SIZE`` bytes; it has at least ``size``."""
+    if size > MAX_SIZE:
+        problem = Problem(1, "", f"longer than {MAX_SIZE} bytes", "is it the right file?")
+        raise ManifestError([problem], file=name)
+
+
 def _load(text: str, name: str) -> tuple[dict[str, Any], Positions]:
-    if len(text) > MAX_SIZE:
-        raise ManifestError(
-            [Problem(1, "", f"longer than {MAX_SIZE} characters", "split it into several")], file=name
-        )
+    refuse_too_long(len(text), name)
     if text.startswith("\ufeff"):
         problem = Problem(1, "", "begins with a byte order mark", "save the file as UTF-8 without one")
         raise ManifestError([problem], file=name)

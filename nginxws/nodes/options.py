@@ -14,7 +14,7 @@ class NodeOptions:
     """Settings of one node; empty means: find out on the node. Timeouts in seconds.
 
     ``max_draining`` is how many generations of old workers a reload may leave draining; 0: any number.
-    ``keep`` revisions stay on the node. ``digest`` is the sha256 of the manifest or plan behind a change.
+    ``keep`` revisions stay on the node. ``digest`` is the sha256 of the manifest behind a change.
     """
 
     nginx_bin: str = ""

@@ -57,7 +57,7 @@ def show_outcomes(
         manifest.show()
     for outcome in outcomes:
         if outcome.plan is not None:
-            _show(outcome, outcome.plan)
+            _show(outcome, outcome.plan, alone=len(outcomes) == 1)
 
 
 def show_troubles(outcomes: Sequence[NodeOutcome]) -> None:
@@ -119,11 +119,16 @@ def _probe_json(probe: ProbeResult) -> dict[str, Any]:
     }
 
 
-def _show(outcome: NodeOutcome, plan: NodePlan) -> None:
+def _show(outcome: NodeOutcome, plan: NodePlan, *, alone: bool) -> None:
     if not outcome.done and outcome.error is None and plan.files:
+        if not alone:  # several nodes have their files at the same paths; patch(1) skips the line
+            show_lines([f"{outcome.node}: this would change:"])
         show_diff(plan.diff)
         return
-    show_lines(lines(outcome, plan))
+    told = list(lines(outcome, plan))
+    if not told and outcome.error is None:
+        told = [f"{outcome.node}: nothing to do"]
+    show_lines(told)
 
 
 def lines(outcome: NodeOutcome, plan: NodePlan, *, unchanged: bool = True) -> Iterator[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -393,6 +395,38 @@ def test_an_interrupted_thread_probes_no_further_route(node: Node, monkeypatch: 
     standing = replace(PLAN, probes=(), standing=PLAN.probes)
     with pytest.raises(Interrupted, match="nothing was changed"):
         prove_standing(link, standing, ProbePolicy(), lambda *_: None, interrupts.listener())
+
+
+def test_an_interrupted_thread_waits_for_no_answer(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backend that says nothing would hold Ctrl-C up for the whole of --probe-timeout."""
+    interrupts, over = Interrupts(), threading.Event()
+    link: Any = node.link
+
+    def probe(*_: Any) -> ProbeResult:
+        interrupts.asked = True
+        over.wait(60)
+        return GOOD
+
+    monkeypatch.setattr(proving, "probe_until", probe)
+    proof = proving.Proof(link, PLAN, ProbePolicy(), lambda *_: None, interrupts.listener())
+    began = time.monotonic()
+    try:
+        assert proof.decide() == "interrupted"
+    finally:
+        over.set()
+    assert time.monotonic() - began < 30
+    assert (proof.results, proof.agreed) == ([], False)
+
+
+def test_what_a_probe_raises_in_a_thread_is_raised(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    def probe(*_: Any) -> ProbeResult:
+        raise ConnectionFailed("cut")
+
+    link: Any = node.link
+    monkeypatch.setattr(proving, "probe_until", probe)
+    proof = proving.Proof(link, PLAN, ProbePolicy(), lambda *_: None, Interrupts().listener())
+    with pytest.raises(ConnectionFailed, match="cut"):
+        proof.decide()
 
 
 @pytest.mark.parametrize(

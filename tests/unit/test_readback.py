@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nginxws import planner
 from nginxws.errors import InvalidInput
 from nginxws.manifest.model import Manifest, RouteEntry
 from nginxws.manifest.wanted import make_route
@@ -150,3 +152,31 @@ def test_hand_written_locations_are_proposed() -> None:
         {"path": "/v", "backends": ["$v"], "match": "exact"},
         {"path": "/p", "backends": ["c:2"]},
     ]
+
+
+def test_the_configuration_is_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once a route: that would take hours where there are thousands."""
+    data = SITE % b""
+    for number in range(12):
+        data = with_route(data, {"path": f"/{number}/", "backends": [f"a{number}:1", "b:2"]})
+    looked: list[str] = []
+    for name in ("load", "Rewriting"):
+        real = getattr(planner, name)
+
+        def counted(*words: Any, real: Any = real, name: str = name) -> Any:
+            looked.append(name)
+            return real(*words)
+
+        monkeypatch.setattr(planner, name, counted)
+    found = read_back(snapshot(data))
+    assert [route.values["path"] for route in found] == [f"/{number}/" for number in range(12)]
+    assert all(route.exact for route in found)
+    assert looked == ["load", "Rewriting"]
+
+
+def test_what_this_nginx_cant_do_isnt_exact() -> None:
+    now = snapshot(with_route(SITE % b"", {"path": "/ws/", "backends": ["https://a.example:443"]}))
+    (able,) = read_back(now)
+    dash_v = "nginx version: nginx/1.26.2\nconfigure arguments: --without-http_proxy_module\n"
+    (unable,) = read_back(replace(now, nginx=replace(now.nginx, dash_v=dash_v)))
+    assert (able.exact, unable.exact, unable.usable) == (True, False, True)

@@ -156,6 +156,7 @@ def test_ctrl_c_asks_those_under_way_and_begins_no_other(on_failure: OnFailure) 
     first = "applied" if on_failure == "stop" else "rolled back"
     assert results == {"a": first, "b": "interrupted", "c": "not tried", "d": "not tried"}
     assert worst(fleet.outcomes) is ExitCode.INTERRUPTED
+    assert str(fleet.outcomes[2].error) == "c: interrupted; nothing was changed"  # b isn't to blame
 
 
 def test_ctrl_c_after_the_last_word_of_a_node() -> None:

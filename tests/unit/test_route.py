@@ -167,6 +167,11 @@ def test_import_is_light() -> None:
     # What measures coverage imports more than the program does.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30, env=environment
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env=environment,
     )
     assert done.returncode == 0, done.stderr

@@ -34,6 +34,14 @@ def test_own_template_wins_and_others_stay(tmp_path: Path) -> None:
     assert set(found.by_name) == set(templating.TEMPLATES)
 
 
+def test_a_wheels_own_templates_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nginxws").mkdir()
+    monkeypatch.setattr(templating, "__file__", str(tmp_path / "nginxws" / "templating.py"))
+    assert templating._packaged() == tmp_path / "templates"
+    (tmp_path / "nginxws" / "_templates").mkdir()
+    assert templating._packaged() == tmp_path / "nginxws" / "_templates"
+
+
 def test_own_template_quotes(tmp_path: Path) -> None:
     assert fill(tmp_path, "a {{ 'x y;' | quote }};") == 'a "x y;";'
 

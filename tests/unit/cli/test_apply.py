@@ -13,7 +13,7 @@ import pytest
 
 from nginxws.cli import applying
 from nginxws.deploy import Applied
-from nginxws.errors import NginxwsError, StaleError
+from nginxws.errors import NginxwsError, Restored, StaleError
 from nginxws.nodes.options import NodeOptions, ProbePolicy
 from nginxws.nodes.probe.types import ProbeResult
 from nginxws.nodes.transaction import Committed
@@ -181,6 +181,42 @@ def test_a_bug_on_one_node_doesnt_hide_the_others(nginxws: Run, world: World) ->
     assert nodes["lb2"]["result"] == "not tried"
 
 
+def test_a_bug_while_planning_anew_doesnt_either(
+    nginxws: Run, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.troubles = [StaleError("the file changed", hint="again")]
+
+    def read(*_: object, **__: object) -> Snapshot:
+        raise ValueError("odd")
+
+    monkeypatch.setattr(applying, "read_node", read)
+    ran = nginxws("apply", "--format", "json")
+    assert ran.code == 1
+    nodes = json.loads(ran.out)["nodes"]
+    assert "this is a bug of nginxws: ValueError: odd" in nodes["lb1"]["error"]["message"]
+    assert nodes["lb2"]["result"] == "not tried"
+
+
+def test_a_bug_on_the_way_back_doesnt_either(
+    nginxws: Run, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def apply(link: Link, *words: Any) -> Applied:
+        if link.name == "lb2":
+            raise Restored("lb2 failed", node="lb2")
+        return world.apply(link, *words)
+
+    def take_back(*_: object, **__: object) -> Applied:
+        raise ValueError("odd")
+
+    monkeypatch.setattr("nginxws.deploy.apply", apply)
+    monkeypatch.setattr(applying, "take_back", take_back)
+    ran = nginxws("apply", "--on-failure", "rollback-all", "--format", "json")
+    assert ran.code == 5
+    nodes = json.loads(ran.out)["nodes"]
+    assert [node["result"] for node in nodes.values()] == ["kept", "restored"]
+    assert "this is a bug of nginxws: ValueError: odd" in nodes["lb1"]["error"]["message"]
+
+
 def test_a_conflict_on_one_node_keeps_all_untouched(nginxws: Run, world: World) -> None:
     world.files["lb2"] = HAND
     assert nginxws("plan", "--detailed-exitcode").code == 2
@@ -247,6 +283,18 @@ def test_a_saved_plan(nginxws: Run, world: World) -> None:
     assert nginxws("apply", "p.json").code == 0
     assert {undo for _node, undo in world.read} == {False}
     assert nginxws("apply", "p.json", "--replace", "--node", "lb1").code == 64
+
+
+@pytest.mark.parametrize("data", [b"http { server {", HAND + b"stray; }"])
+def test_a_node_that_changed_is_stale_even_if_no_plan_can_be_made(
+    nginxws: Run, world: World, data: bytes
+) -> None:
+    assert nginxws("plan", "--out", "p.json").code == 0
+    world.files["lb2"] = data
+    ran = nginxws("apply", "p.json")
+    assert ran.code == 7
+    assert "error: lb2: not what was planned: /n.conf changed since\n" in ran.err
+    assert world.applied == []
 
 
 def test_a_saved_plan_of_some_nodes_is_for_those(nginxws: Run, world: World) -> None:

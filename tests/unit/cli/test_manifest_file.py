@@ -13,7 +13,7 @@ from typing import Any
 import click
 import pytest
 
-from nginxws.cli import finding, manifest_file
+from nginxws.cli import manifest_file, manifest_path
 from nginxws.cli.manifest_file import (
     ManifestFile,
     find,
@@ -141,8 +141,15 @@ def test_one_that_anybody_may_have_put_there(
     assert told(find, "--manifest", str(path)).text == TEXT
     path.parent.chmod(0o755)
     assert told(find).text == TEXT
+    path.parent.chmod(0o1777)
+    ours = path.rename(path.parent / "ours.toml")
+    os.chown(ours, 12345, -1)
+    path.symlink_to(ours)
+    os.lchown(path, 54321, -1)
+    with pytest.raises(NginxwsError, match="this file isn't yours"):
+        told(find)
     monkeypatch.setattr(os, "name", "nt")
-    assert not finding._anybodys(path)
+    assert not manifest_path._anybodys(path)
 
 
 def test_what_is_no_text(told: Callable[..., Any], path: Path) -> None:
@@ -185,6 +192,13 @@ def test_what_somebody_wrote_meanwhile_is_not_overwritten(told: Callable[..., An
     path.unlink()
     with pytest.raises(NginxwsError, match="cannot write it: No such file"):
         manifest_file.write(file, TEXT)
+
+
+def test_needed_and_not_wanted(told: Callable[..., Any]) -> None:
+    """It is there: to say that there is none would send people looking for it."""
+    with pytest.raises(InvalidInput, match="works with a manifest") as caught:
+        told(need, "--no-manifest")
+    assert caught.value.hint is not None
 
 
 # --- its nodes -----------------------------------------------------------------------------------
@@ -336,3 +350,9 @@ def test_how_routes_are_proved_and_planned(
     put = put_for(file, b, adopt=True)
     assert (put.route.path, put.server, put.templates, put.adopt) == ("/b/", "b.example", Path("own"), True)
     assert put_for(file, a).templates is None
+
+
+def test_a_manifest_without_end_isnt_read_to_its_end() -> None:
+    with pytest.raises(ManifestError, match="longer than 16777216 bytes") as caught:
+        manifest_file.read(Path("/dev/zero"))
+    assert caught.value.file == "/dev/zero"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from nginxws.cli import saved
-from nginxws.errors import NginxwsError
+from nginxws.cli import manifest_file, saved
+from nginxws.errors import NginxwsError, StaleError
 from nginxws.planfile import PlanFile
 
 PLAN = PlanFile(datetime(2026, 1, 2, tzinfo=UTC), "op@desk", "1.0", "d" * 64, {}, {})
@@ -27,6 +28,16 @@ def test_written_at_once_for_its_owner_alone(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     assert saved.read(path) == PLAN
     assert sorted(one.name for one in tmp_path.iterdir()) == ["link", "plan.json"]
+
+
+@pytest.mark.parametrize(("ahead", "more"), [(-2, True), (2, False)])
+def test_max_age_helps_an_old_plan_alone(tmp_path: Path, ahead: int, more: bool) -> None:
+    path = tmp_path / "nginxws.toml"
+    path.write_text("format = 1\n")
+    plan = replace(PLAN, created=datetime.now(UTC) + timedelta(days=ahead))
+    with pytest.raises(StaleError) as caught:
+        saved.nodes_of(plan, "plan.json", manifest_file.read(path), 86400)
+    assert ("--max-age" in (caught.value.hint or "")) is more
 
 
 def test_into_a_pipe(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import permutations
 
 import pytest
@@ -55,6 +56,8 @@ def test_verify_refuses(before: bytes, after: bytes) -> None:
 
 
 def test_where_a_foreign_byte_differs_is_shown() -> None:
+    with pytest.raises(SpliceError, match=re.escape("near b'a;b;X;'")):
+        verify_bytes(b"a;b;X;", b"a;b;Y;", "site.conf")
     before = b"a;" * 20 + b"X" + b"b;" * 20
     with pytest.raises(SpliceError) as caught:
         verify_bytes(before, before.replace(b"X", b"Y"), "site.conf")

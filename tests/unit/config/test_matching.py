@@ -328,6 +328,28 @@ def test_patterns_that_match_everything(pattern: bytes) -> None:
     assert matches_everything(pattern)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "known"),
+    [
+        (rb"^(?:ab)+$", True),
+        (rb"^(a{2})+$", True),
+        (rb"^(a{1,2})b{3}", True),
+        (rb"^(a,b)+$", True),
+        (rb"^(a{1,2})+$", False),
+        (rb"^(a{1,})+$", False),
+        (rb"^(ab?)+$", False),
+        (rb"^(a|b)+$", False),
+        (rb"^((?:a|b)c)+$", False),
+        (b"a*b" * 10, True),
+        (b"a*b" * 11, False),
+        (b"a{2}b" * 10, True),
+        (b"a{2}b" * 11, False),
+    ],
+)
+def test_a_choice_that_is_repeated_is_not_tried(pattern: bytes, known: bool) -> None:
+    assert (compile_pcre(pattern) is not None) is known
+
+
 def test_everything_but_for_letter_case() -> None:
     pattern = rb"^/($|[wa.]|z|[^\x00-\x7f])"
     assert matches_everything(pattern, caseless=True)

@@ -258,7 +258,7 @@ def test_an_error_tells_file_line_and_the_rest() -> None:
 
 def test_size_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "MAX_SIZE", 10)
-    assert problems("format = 1\n")[0][2] == "longer than 10 characters"
+    assert problems("format = 1\n")[0][2] == "longer than 10 bytes"
 
 
 def read_or_refused(text: str) -> Manifest | tuple[Problem, ...]:

@@ -9,7 +9,7 @@ from support.planning import MAIN, SITE, TWO, actions, failure, marker, plan, pu
 
 from nginxws.errors import ConfigError, DriftError, InvalidInput, RouteConflict, ServerChoiceError
 from nginxws.plan import Drop, Put
-from nginxws.planner import make_plan
+from nginxws.planner import already_there, load_tree, make_plan
 
 # --- one route ----------------------------------------------------------------------------------
 
@@ -30,6 +30,9 @@ def test_add_change_unchanged_remove() -> None:
     assert actions(again) == ["unchanged"]
     assert again.changes[0].where == first.changes[0].where
     assert (again.files, again.probes, again.diff) == ((), (), "")
+
+    there = already_there(snapshot(added), load_tree(snapshot(added)))
+    assert [there(one) for one in (put(), put("/ws/", "10.0.0.6:8080"), put("/b/"))] == [True, False, False]
 
     changed = plan(added, put("/ws/", "10.0.0.6:8080"))
     assert actions(changed) == ["change"]

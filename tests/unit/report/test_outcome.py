@@ -81,6 +81,21 @@ def test_a_dry_run_is_the_diff(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys, NodeOutcome("lb1", PLAN))[0] == "--- a/n.conf\n+++ b/n.conf\n@@ -1 +1,2 @@\n a\n+b\n"
 
 
+def test_a_dry_run_of_several_nodes_says_whose_diff_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """Balancers have their files at the same paths."""
+    diff = "--- a/n.conf\n+++ b/n.conf\n@@ -1 +1,2 @@\n a\n+b\n"
+    out, _ = shown(capsys, NodeOutcome("lb1", PLAN), NOTHING, NodeOutcome("lb3", PLAN))
+    nothing = "lb2: /ws/: nothing to do (/n.conf:3)\n"
+    assert out == f"lb1: this would change:\n{diff}{nothing}lb3: this would change:\n{diff}"
+
+
+def test_nothing_to_do_where_there_is_no_route(capsys: pytest.CaptureFixture[str]) -> None:
+    """Silence would leave open whether anything was looked at."""
+    empty = NodeOutcome("lb1", NodePlan("lb1", (), ()))
+    assert shown(capsys, empty)[0] == "lb1: nothing to do\n"
+    assert shown(capsys, replace(BROKEN, plan=empty.plan))[0] == ""
+
+
 def test_a_file_written(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys, NodeOutcome("x.conf", PLAN, written=True))[0].startswith("x.conf: /ws/: added in")
 

@@ -7,9 +7,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-import click
-from click.core import ParameterSource
-
+from nginxws.cli.parameters import stands_there
 from nginxws.errors import InvalidInput, NginxwsError
 
 #: Name of the file, looked for in the working directory and above it.
@@ -22,7 +20,7 @@ def path_meant(options: dict[str, Any]) -> Path | None:
     Raises InvalidInput for options that exclude each other, NginxwsError for a file that can't be trusted.
     """
     named = options.get("manifest")
-    said = {name: _stands_there(name) for name in ("manifest", "no_manifest", "file") if options.get(name)}
+    said = {name: stands_there(name) for name in ("manifest", "no_manifest", "file") if options.get(name)}
     if said.get("manifest") and (others := {name for name, there in said.items() if there} - {"manifest"}):
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(others))
         raise InvalidInput(f"--manifest and {flags} exclude each other", hint="give one of them")
@@ -35,11 +33,6 @@ def _file_meant(options: dict[str, Any]) -> bool:
     from nginxws.cli.running import file_meant
 
     return "file" in options and file_meant(options) is not None
-
-
-def _stands_there(parameter: str) -> bool:
-    source = click.get_current_context().get_parameter_source(parameter)
-    return source is ParameterSource.COMMANDLINE
 
 
 def _above(start: Path) -> Path | None:
@@ -63,4 +56,5 @@ def _anybodys(path: Path) -> bool:
     if os.name != "posix":
         return False
     open_to_all = path.parent.stat().st_mode & stat.S_IWOTH
-    return bool(open_to_all) and path.stat().st_uid not in (0, os.geteuid())
+    # A link counts as well: it may lead to a manifest of ours that isn't meant here.
+    return bool(open_to_all) and not {path.stat().st_uid, path.lstat().st_uid} <= {0, os.geteuid()}
