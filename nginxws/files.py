@@ -92,6 +92,13 @@ def _bytes(path: str) -> bytes | None:
         return None
 
 
+def check_replaceable(target: Path) -> None:
+    """Try out whether `replace` could write beside a file, and leave nothing behind. Raises OSError."""
+    handle, name = tempfile.mkstemp(prefix=".nginxws-", dir=target.parent)
+    os.close(handle)
+    Path(name).unlink()
+
+
 def replace(target: Path, data: bytes) -> None:
     """Put ``data`` in place of a file at once, with its mode and owner; a file that is new gets 0644.
 

@@ -140,7 +140,8 @@ class _Planner:
                 raise
             action: Action = "drift" if isinstance(error, DriftError) else "conflict"
             where = f"{error.file}:{error.line}"
-            self.changes.append(Change(action, path, where=where, note=f"{error.message}; {error.hint}"))
+            said = "; ".join([error.message, *(error.detail or "").splitlines(), error.hint or ""])
+            self.changes.append(Change(action, path, where=where, note=said))
 
     def share(self, overwrite_drift: bool) -> None:
         """The blocks that routes lean on: those that are needed in, the others out."""

@@ -171,7 +171,8 @@ class Change:
         code, dry_run, edit = worst(outcomes), self.settings.dry_run, self.manifest
         pending = any(outcome.plan and outcome.plan.files and not outcome.done for outcome in outcomes)
         if edit is not None:
-            code = edit.settle(code, dry_run=dry_run)
+            applied = any(outcome.done for outcome in outcomes)
+            code = edit.settle(code, dry_run=dry_run, applied=applied)
             pending = pending or edit.changes
         if code is ExitCode.DONE and dry_run and self.settings.detailed_exitcode and pending:
             code = ExitCode.CHANGES

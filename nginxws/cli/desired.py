@@ -179,6 +179,6 @@ def _blocked(node: str, blocked: Sequence[Change]) -> NginxwsError:
         line=int(line) if line.isdigit() else None,
         detail="\n".join(f"{change.route}: {change.note}" for change in blocked),
         hint="nothing was touched; "
-        + ("plan with --overwrite-drift to give the edit up" if drift else "plan with --adopt or --replace")
+        + ("--overwrite-drift gives the edit up" if drift else "--adopt or --replace takes it over")
         + ", or put the manifest right",
     )

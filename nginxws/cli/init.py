@@ -40,19 +40,24 @@ def init(**options: Any) -> None:
     from nginxws.report.progress import Progress
 
     path = Path(options["manifest"])
-    if path.exists() and not options["force"]:
+    _refuse_another(path, options["force"])
+    with Progress(verbose=options["verbose"], quiet=options["quiet"]) as progress:
+        nodes, found = _read(options, progress)
+    text = starter(nodes, _merged([node.name for node in nodes], found))
+    parse(text, str(path))
+    _refuse_another(path, options["force"])  # reading nodes takes its time
+    _write(path, text)
+    if not options["quiet"]:
+        _tell(path, found)
+
+
+def _refuse_another(path: Path, force: bool) -> None:
+    if path.exists() and not force:
         raise NginxwsError(
             "it is there already",
             file=str(path),
             hint="overwrite it with --force, or name another: --manifest",
         )
-    with Progress(verbose=options["verbose"], quiet=options["quiet"]) as progress:
-        nodes, found = _read(options, progress)
-    text = starter(nodes, _merged([node.name for node in nodes], found))
-    parse(text, str(path))
-    _write(path, text)
-    if not options["quiet"]:
-        _tell(path, found)
 
 
 def _read(options: dict[str, Any], progress: Progress) -> tuple[list[StarterNode], list[list[FoundRoute]]]:

@@ -14,6 +14,7 @@ import click
 
 from nginxws.cli.manifest_file import (
     ManifestFile,
+    check_writable,
     find,
     is_direct,
     links,
@@ -76,8 +77,11 @@ class ManifestEdit:
             show_diff(self.diff)
         self._shown = True
 
-    def settle(self, code: ExitCode, *, dry_run: bool) -> ExitCode:
-        """Write the new text if every node has the change; the exit code of it all."""
+    def settle(self, code: ExitCode, *, dry_run: bool, applied: bool = False) -> ExitCode:
+        """Write the new text if every node has the change; the exit code of it all.
+
+        ``applied``: nodes were changed, which is to be told when the file then can't be.
+        """
         if dry_run or not self.changes:
             return code
         if code is not ExitCode.DONE:
@@ -87,6 +91,8 @@ class ManifestEdit:
             write(self.file, self.after)
             self.written = True
         except NginxwsError as error:
+            if applied:
+                error.detail = "the nodes have the change already, and the file doesn't say so"
             self.error = error
             return error.code
         return code
@@ -212,6 +218,8 @@ def _run(
             manifest=edit,
         )
 
+    if edit.changes and not options["dry_run"]:
+        check_writable(edit.file)
     nodes = [] if options["no_apply"] else list(wanted)
     unproved = proof is None or not nodes or options["dry_run"]
     policy = None if unproved or proof is None else policy_for(proof, edit.file.path.parent)

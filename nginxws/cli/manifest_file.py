@@ -127,11 +127,25 @@ def write(file: ManifestFile, text: str) -> None:
             )
         files.replace(target, text.encode())
     except OSError as error:
-        raise NginxwsError(
-            f"cannot write it: {error.strerror}",
-            file=file.name,
-            hint="may you write to this folder, and is there space on the disk?",
-        ) from error
+        raise _unwritable(file, error) from error
+
+
+def check_writable(file: ManifestFile) -> None:
+    """Raise NginxwsError when `write` couldn't, before nodes are changed that then wouldn't be as it says."""
+    from nginxws import files
+
+    try:
+        files.check_replaceable(file.path.resolve())
+    except OSError as error:
+        raise _unwritable(file, error, "nothing was changed; ") from error
+
+
+def _unwritable(file: ManifestFile, error: OSError, state: str = "") -> NginxwsError:
+    return NginxwsError(
+        f"cannot write it: {error.strerror}",
+        file=file.name,
+        hint=f"{state}may you write to this folder, and is there space on the disk?",
+    )
 
 
 # --- its nodes -----------------------------------------------------------------------------------

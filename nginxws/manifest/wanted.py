@@ -73,14 +73,19 @@ def chosen_nodes(manifest: Manifest, names: Sequence[str] | None) -> list[str]:
                 f"no node or label of the manifest is called {name}",
                 hint=f"did you mean {close[0]}?" if close else f"there are: {', '.join(known) or 'none'}",
             )
-    return [name for name, node in manifest.nodes.items() if not {name, *node.labels}.isdisjoint(names)]
+    return [name for name in manifest.nodes if _is_named(manifest, name, names)]
+
+
+def _is_named(manifest: Manifest, node: str, names: Sequence[str] | None) -> bool:
+    """Whether a node is among those that are named, by its name or a label; None names all."""
+    return names is None or node in names or any(label in names for label in manifest.nodes[node].labels)
 
 
 def routes_for(manifest: Manifest, node: str) -> tuple[WantedRoute, ...]:
-    """The routes that one node is to have, in the manifest's order. Raises InvalidInput."""
+    """The routes that one node is to have, in the order of the manifest, which was read by ``reading.py``."""
     found = []
     for number, entry in enumerate(manifest.routes):
-        if node in chosen_nodes(manifest, entry.nodes):
+        if _is_named(manifest, node, entry.nodes):
             server = entry.server or manifest.nodes[node].server
             options = merged(manifest, entry)
             found.append(WantedRoute(make_route(manifest, entry), server, options, number))

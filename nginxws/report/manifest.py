@@ -48,9 +48,11 @@ class ManifestResult:
                 "run the same command again when the trouble is over; a node that has it is left as it is",
             )
 
-    def show(self) -> None:
-        """Its diff, or that it is written."""
+    def show(self, *, alone: bool = False) -> None:
+        """Its diff, or that it is written; ``alone``, without any node, also that there is nothing to do."""
         if self.pending:
             show_diff(self.diff)
         elif self.written:
             show_lines([f"{self.path}: written"])
+        elif alone and not self.diff:
+            show_lines([f"{self.path}: nothing to do"])

@@ -54,7 +54,7 @@ def show_outcomes(
     if quiet:
         return
     if manifest is not None:
-        manifest.show()
+        manifest.show(alone=not outcomes)
     for outcome in outcomes:
         if outcome.plan is not None:
             _show(outcome, outcome.plan, alone=len(outcomes) == 1)

@@ -121,6 +121,16 @@ def test_a_hand_written_location_in_the_way_is_a_conflict() -> None:
     assert make_whole_plan(snapshot(SITE), [put("/hand/", replace=True)]).blocked == ()
 
 
+def test_what_would_be_lost_by_an_adoption_is_named() -> None:
+    """Without it, nobody knows which options to add to the manifest."""
+    site = SITE.replace(b"http_upgrade; }", b"http_upgrade; proxy_buffering off; }")
+    (change,) = make_whole_plan(snapshot(site), [put("/hand/", "10.0.0.1:1", adopt=True)]).blocked
+    does_more, *what, hint = change.note.split("; ")
+    assert does_more == "the hand-written location does more than the route would"
+    assert f"{MAIN}:7: proxy_buffering off" in what
+    assert hint.startswith("add options until the route does the same")
+
+
 def test_what_is_not_about_one_route_is_an_error() -> None:
     with pytest.raises(ServerChoiceError):
         make_whole_plan(snapshot(SITE), [put("/a/", server="c.example")])

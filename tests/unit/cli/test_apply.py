@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -113,7 +114,7 @@ def test_nodes_are_those_of_the_manifest_or_a_selection(nginxws: Run, world: Wor
     assert sorted(world.read) == [("lb1", False), ("lb2", False)]
     assert list(json.loads(nginxws("plan", "--node", "edge", "--format", "json").out)["nodes"]) == ["lb2"]
     assert nginxws("plan", "--node", "lb3").code == 64
-    assert nginxws("plan", "--no-manifest").code == 1
+    assert nginxws("plan", "--no-manifest").code == 64
 
 
 def test_a_plan_warns_of_an_interrupted_change(nginxws: Run, world: World) -> None:
@@ -179,6 +180,20 @@ def test_a_bug_on_one_node_doesnt_hide_the_others(nginxws: Run, world: World) ->
     nodes = json.loads(ran.out)["nodes"]
     assert "this is a bug of nginxws: ValueError: odd" in nodes["lb1"]["error"]["message"]
     assert nodes["lb2"]["result"] == "not tried"
+
+
+def test_ctrl_c_while_somebody_else_is_faster(
+    nginxws: Run, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faster(*_: object) -> Applied:
+        signal.raise_signal(signal.SIGINT)
+        raise StaleError("the file changed", hint="again")
+
+    monkeypatch.setattr("nginxws.deploy.apply", faster)
+    ran = nginxws("apply", "--format", "json")
+    assert ran.code == 130
+    assert [node["result"] for node in json.loads(ran.out)["nodes"].values()] == ["interrupted", "not tried"]
+    assert "error: lb1: interrupted; nothing was changed" in ran.err
 
 
 def test_a_bug_while_planning_anew_doesnt_either(

@@ -40,6 +40,22 @@ def test_a_starter_is_written_once(nginxws: Run, tmp_path: Path, monkeypatch: py
     assert nginxws("init", "--manifest", str(tmp_path / "no" / "x.toml")).code == 1
 
 
+def test_one_written_while_the_node_is_read_stays(
+    nginxws: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "nginxws.toml"
+
+    def read(*_: object) -> tuple[list[Any], list[Any]]:
+        path.write_text("format = 1\n")
+        return [], []
+
+    monkeypatch.setattr("nginxws.cli.init._read", read)
+    ran = nginxws("init", "--manifest", str(path))
+    assert (ran.code, path.read_text()) == (1, "format = 1\n")
+    assert "it is there already" in ran.err
+    assert nginxws("init", "--manifest", str(path), "--force").code == 0
+
+
 def test_the_schema(nginxws: Run) -> None:
     ran = nginxws("schema")
     assert json.loads(ran.out)["title"] == "nginxws.toml"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,7 +76,7 @@ def test_a_file_without_nodes_can_be_edited(nginxws: Run, path: Path) -> None:
         (["--node", "lb1", "--node", "local"], 64, "local isn't a node of nginxws.toml"),
         (["--node", "local", "--no-apply"], 64, "local isn't a node of nginxws.toml"),
         (["--node", "lb7"], 64, "nginxws.toml: no node or label of the manifest is called lb7"),
-        (["--no-manifest", "--no-apply"], 1, "there is no nginxws.toml"),
+        (["--no-manifest", "--no-apply"], 64, "this command works with a manifest"),
         (["--file", "nginxws.toml", "--no-apply"], 64, "--no-apply is about a manifest"),
     ],
 )
@@ -85,6 +87,28 @@ def test_refused(
     assert ran.code == code
     assert message in ran.err
     assert path.read_text() == TEXT
+
+
+@pytest.mark.parametrize("command", [("add-route", "/ws/", "a:1"), ("remove-route", "/old/")])
+def test_no_node_is_touched_for_a_file_that_cant_be_written(
+    nginxws: Run, path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """The nodes would have what the manifest doesn't say, and the next apply would take it away again."""
+    path.write_text(f'{TEXT}[[routes]]\npath = "/old/"\nbackends = ["a:1"]\n')
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    def never(*_: Any) -> Any:
+        raise AssertionError("a node was asked for")
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(manifest_edit, "links", never)
+    ran = nginxws(*command)
+    assert ran.code == 1
+    assert ran.err.startswith(
+        "error: nginxws.toml: cannot write it: Read-only file system\nhint: nothing was changed; "
+    )
 
 
 def test_all_that_is_wrong_in_it_is_said(nginxws: Run, path: Path) -> None:
@@ -124,6 +148,16 @@ def test_a_file_that_can_not_be_written_is_an_error(edit: ManifestEdit, path: Pa
     result = edit.result(dry_run=False)
     assert result.error is not None
     assert result.as_json()["error"]["kind"] == "StaleError"
+    assert result.error.detail is None
+    assert edit.settle(ExitCode.DONE, dry_run=False, applied=True) is ExitCode.LOCKED_OR_STALE
+    late = edit.result(dry_run=False).error
+    assert late is not None
+    assert late.detail == "the nodes have the change already, and the file doesn't say so"
+
+
+def test_nothing_to_edit_is_said(nginxws: Run, path: Path) -> None:
+    assert nginxws("remove-route", "/ws/", "--no-apply").out == "nginxws.toml: nothing to do\n"
+    assert nginxws("remove-route", "/ws/", "--no-apply", "--quiet").out == ""
 
 
 def test_the_diff_is_shown_once(edit: ManifestEdit, capsys: pytest.CaptureFixture[str]) -> None:
