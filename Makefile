@@ -29,7 +29,7 @@ bench: $(READY) ## measure; writes docs/benchmarks.md
 soak: $(READY) ## 300 changes under 1,000 live sockets; writes docs/reliability.md
 	@PYTHONPATH=tests $(BIN)/pytest -q -m soak tests/soak
 
-mutation: $(READY) ## are the tests of the pure core sharp? takes a quarter of an hour; CONTRIBUTING.md
+mutation: $(READY) ## are the tests of the pure core sharp? takes some twenty minutes; CONTRIBUTING.md
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --root-user-action=ignore \
 		--editable '.[mutation]'
 	@$(BIN)/python tools/mutation.py

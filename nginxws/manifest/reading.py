@@ -46,24 +46,29 @@ def read(text: str, name: str) -> tuple[Manifest, Positions]:
     except ValidationError as error:
         found = error.errors(include_url=False)
         problems = [_from_pydantic(one, positions) for one in found]
-        manifest, kept = _salvaged(data, [tuple(one["loc"]) for one in found])
+        unknown = [tuple(one["loc"]) for one in found if one["type"] == "extra_forbidden"]
+        manifest, kept = _salvaged(data, [tuple(one["loc"]) for one in found], unknown)
     problems += [*_routes(manifest, kept, positions), *_labels(manifest, positions)]
     if problems:
         raise ManifestError(sorted(problems, key=lambda problem: problem.line), file=name)
     return manifest, positions
 
 
-def _salvaged(data: Mapping[str, Any], bad: Sequence[KeyPath]) -> tuple[Manifest, list[int]]:
+def _salvaged(
+    data: Mapping[str, Any], bad: Sequence[KeyPath], unknown: Sequence[KeyPath]
+) -> tuple[Manifest, list[int]]:
     """What is left without the keys and routes that pydantic refuses, so that the rest is checked as well.
 
-    Also the numbers that the routes which are left had. Where a node may have lost its labels, which
+    Also the numbers that the routes which are left had. A route is left when all that is wrong in it are
+    ``unknown`` keys: without another one it may be a different route. Where a node may have lost its labels, which
     nodes a route is for can't be checked, and it is taken to be for none.
     """
     nodes, defaults, routes = (data.get(key) for key in ("nodes", "defaults", "routes"))
     lost = any(path[0] == "nodes" and _about_labels(path) for path in bad)
-    wrong = {path[1] for path in bad if path[0] == "routes" and len(path) > 1}
+    wrong = {path[1] for path in bad if path[0] == "routes" and len(path) > 1 and path not in unknown}
     kept = [number for number in range(len(_list(routes))) if number not in wrong]
-    entries = [{**_list(routes)[number], **({"nodes": []} if lost else {})} for number in kept]
+    plain = [_without(_list(routes)[number], unknown, "routes", number) for number in kept]
+    entries = [{**entry, **({"nodes": []} if lost else {})} for entry in plain]
     sound = {name: _without(node, bad, "nodes", name) for name, node in _table(nodes).items()}
     named = {name: node for name, node in sound.items() if ("nodes", name, "[key]") not in bad}
     rest = {"defaults": _without(defaults, bad, "defaults"), "nodes": named, "routes": entries}
@@ -75,7 +80,7 @@ def _about_labels(path: KeyPath) -> bool:
     return key == "[key]" or bool(get_close_matches(key, ["labels"]))
 
 
-def _without(value: Any, bad: Sequence[KeyPath], *path: str) -> dict[str, Any]:
+def _without(value: Any, bad: Sequence[KeyPath], *path: str | int) -> dict[str, Any]:
     """A table without the keys that are wrong."""
     wrong = {one[len(path)] for one in bad if one[: len(path)] == path and len(one) > len(path)}
     return {key: one for key, one in _table(value).items() if key not in wrong}

@@ -314,3 +314,19 @@ def test_what_is_nested_as_deep_as_can_be_is_read_or_refused() -> None:
     for depth in range(300, 500):
         for text in (f"format = 1\nx = {'[' * depth}{']' * depth}\n", f"x = {'{a=' * depth}1{'}' * depth}\n"):
             assert problems(text)
+
+
+def test_a_route_with_an_unknown_key_is_checked_for_all_else() -> None:
+    text = (
+        NODES
+        + ROUTE.format("ws/") + "nodes = ['lb9']\nread_timout = 1\n"
+        + ROUTE.format("/x/")
+        + ROUTE.format("/x/") + "foo = 1\n"
+    )  # fmt: skip
+    assert [(line, key) for line, key, _message, _hint in problems(text)] == [
+        (6, "routes[0].path"),
+        (8, "routes[0].nodes[0]"),
+        (9, "routes[0].read_timout"),
+        (13, "routes[2]"),
+        (16, "routes[2].foo"),
+    ]
