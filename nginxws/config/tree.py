@@ -86,10 +86,8 @@ class ConfigTree:
                 yield Located(directive, file, via)
                 continue
             chain = (*via, Located(directive, file, via))
-            passed = {id(step.file) for step in chain}
-            for included in self.included(directive):
-                if id(included) not in passed:
-                    yield from self.expand(included.document.directives, included, chain)
+            for included in self.included(directive):  # loops were cut when the files were read
+                yield from self.expand(included.document.directives, included, chain)
 
     def http_level(self) -> Iterator[Located]:
         """Every directive directly inside ``http``, through includes."""

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from faults.variants import BEGINNING
+from support.nginx import wait_for
 
 #: Whatever the node script changes files with; its own redirections stand beside one of these.
 TOOLS = ("cat", "chmod", "cp", "dd", "ln", "mkdir", "mv", "rm", "tail")
@@ -17,7 +18,8 @@ _SHIM = """#!/bin/sh
 at=
 [ -z "$NODE" ] || read -r at <"@FOLDER@/at"
 if [ -n "$at" ]; then
-  read -r count <"@FOLDER@/count"
+  # Two programs of one pipe may come here at once, and the other be writing.
+  until read -r count <"@FOLDER@/count" && [ -n "$count" ]; do :; done
   count=$((count + 1))
   echo "$count" >"@FOLDER@/count"
   if [ "$count before" = "$at" ]; then kill -KILL "$NODE"; exit 1; fi
@@ -57,4 +59,7 @@ class CrashPoints:
         at, count = self.folder / "at", self.folder / "count"
         words = at.read_text().split() if at.exists() else []
         at.write_text("\n")
-        return bool(words) and int(count.read_text()) >= int(words[0])
+        if not words:
+            return False
+        wait_for(lambda: bool(count.read_text().strip()), "a program that is counting")
+        return int(count.read_text()) >= int(words[0])
