@@ -60,8 +60,8 @@ def _salvaged(
     """What is left without the keys and routes that pydantic refuses, so that the rest is checked as well.
 
     Also the numbers that the routes which are left had. A route is left when all that is wrong in it are
-    ``unknown`` keys: without another one it may be a different route. Where a node may have lost its labels, which
-    nodes a route is for can't be checked, and it is taken to be for none.
+    ``unknown`` keys: without another one it may be a different route. Where a node may have lost its labels,
+    which nodes a route is for can't be checked, and it is taken to be for none.
     """
     nodes, defaults, routes = (data.get(key) for key in ("nodes", "defaults", "routes"))
     lost = any(path[0] == "nodes" and _about_labels(path) for path in bad)
