@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from nginxws.errors import InvalidInput, ManifestError, Problem
+from nginxws.manifest.environment import AddressEntry, AppEntry, EnvironmentEntry
 from nginxws.manifest.model import FORMAT, Manifest, NodeEntry, RouteEntry, RouteOptions
 from nginxws.manifest.positions import KeyPath, Positions
 from nginxws.manifest.wanted import chosen_nodes, make_route
@@ -28,6 +29,9 @@ _MODELS: tuple[tuple[tuple[str, ...], type[BaseModel]], ...] = (
     (("defaults",), RouteOptions),
     (("nodes", "*"), NodeEntry),
     (("routes", "*"), RouteEntry),
+    (("environment",), EnvironmentEntry),
+    (("apps", "*"), AppEntry),
+    (("apps", "*", "websocket", "*"), AddressEntry),
 )
 
 
@@ -71,8 +75,23 @@ def _salvaged(
     entries = [{**entry, **({"nodes": []} if lost else {})} for entry in plain]
     sound = {name: _without(node, bad, "nodes", name) for name, node in _table(nodes).items()}
     named = {name: node for name, node in sound.items() if ("nodes", name, "[key]") not in bad}
-    rest = {"defaults": _without(defaults, bad, "defaults"), "nodes": named, "routes": entries}
+    rest: dict[str, Any] = {
+        "defaults": _without(defaults, bad, "defaults"),
+        "nodes": named,
+        "routes": entries,
+    }
+    apps = {name: app for name, app in _table(data.get("apps")).items() if not _bad_app(name, bad)}
+    broken = {str(path[1]) for path in bad if path[0] == "apps" and len(path) > 2 and "[key]" not in path}
+    rest |= {"apps": {**apps, **dict.fromkeys(broken, _ANY_APP)}}
     return Manifest.model_validate({"format": FORMAT, **rest}), kept
+
+
+#: Stands for an application that something is wrong with: routes may name it all the same.
+_ANY_APP = {"address": "localhost", "port": 1}
+
+
+def _bad_app(name: str, bad: Sequence[KeyPath]) -> bool:
+    return any(path[:2] == ("apps", name) for path in bad)
 
 
 def _about_labels(path: KeyPath) -> bool:

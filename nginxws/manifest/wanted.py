@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from nginxws import validate
 from nginxws.errors import InvalidInput
+from nginxws.manifest.environment import AppEntry
+from nginxws.manifest.fields import APP_BACKEND
 from nginxws.manifest.model import Manifest, NodeEntry, RouteEntry, RouteOptions
 from nginxws.route import Route
 
@@ -37,7 +41,7 @@ def make_route(manifest: Manifest, entry: RouteEntry) -> Route:
     options = merged(manifest, entry)
     return Route.create(
         entry.path,
-        entry.backends,
+        [resolved(manifest, text) for text in entry.backends],
         match=options.match,
         slashless=options.slashless,
         balance=options.balance,
@@ -50,6 +54,41 @@ def make_route(manifest: Manifest, entry: RouteEntry) -> Route:
         tls_ca=options.backend_tls_ca,
         preset=options.preset or "default",
     )
+
+
+def resolved(manifest: Manifest, backend: str) -> str:
+    """A backend with ``app:NAME`` replaced by the application's address. Raises InvalidInput."""
+    found = APP_BACKEND.match(backend)
+    if found is None:
+        return backend
+    app = manifest.apps.get(found[1])
+    if app is None:
+        raise no_app(manifest, found[1])
+    return f"{address_of(found[1], app)}:{app.port}{backend[found.end() :]}"
+
+
+def no_app(manifest: Manifest, name: str) -> InvalidInput:
+    """The error for an application that the manifest doesn't have."""
+    close = get_close_matches(name, list(manifest.apps), n=1)
+    known = ", ".join(manifest.apps) or "none"
+    return InvalidInput(
+        f"no application of the manifest is called {name}",
+        hint=f"did you mean {close[0]}?" if close else f"there are: {known}; add [apps.{name}]",
+    )
+
+
+def address_of(name: str, app: AppEntry) -> str:
+    """Where balancers reach an application: its address, else the host of its SSH target.
+
+    Raises InvalidInput when that isn't a host.
+    """
+    if app.address is not None:
+        return app.address
+    reach = target(name, app).removeprefix("ssh://").rpartition("@")[2]
+    if reach == "local":
+        return "127.0.0.1"
+    has_port = re.fullmatch(r"(\[.*\]|[^:]*):[0-9]+", reach)
+    return validate.host(has_port[1] if has_port else reach, f"the address of {name}")
 
 
 def pairs(texts: Iterable[str]) -> list[tuple[str, str]]:
@@ -92,7 +131,7 @@ def routes_for(manifest: Manifest, node: str) -> tuple[WantedRoute, ...]:
     return tuple(found)
 
 
-def target(name: str, node: NodeEntry) -> str:
+def target(name: str, node: NodeEntry | AppEntry) -> str:
     """What ``--node`` would say for a node of the manifest: ``ssh = "deploy@10.0.0.2:22"`` has a port."""
     text = node.ssh or name
     if "://" in text or text == "local":
