@@ -2,9 +2,14 @@
 
 Frames are JSON texts. A client sends ``{"type": "join", "name": …}`` once, then
 ``{"type": "say", "text": …}``. The server answers the join with ``welcome`` (``name``,
-``people``, ``history``), tells everybody ``people`` when somebody comes or goes, and
-``message`` (``from``, ``text``, ``at`` in RFC 3339, UTC). Whatever it doesn't
-understand it answers with ``error`` (``message``) and goes on.
+``people``, ``history`` and how many messages that ``keeps`` at most), tells everybody
+``people`` when somebody comes or goes, and ``message`` (``id``, ``from``, ``text``,
+``at`` in RFC 3339, UTC). Whatever it doesn't understand it answers with ``error``
+(``message``, and the ``id`` of what was to be said) and goes on.
+
+For clients that lose their connection: a join may carry a ``session``, and takes the
+place of an older connection of that session, which may not have been missed yet. A say
+may carry an ``id`` of its own, and is heard once however often it is sent.
 """
 
 from __future__ import annotations
@@ -13,15 +18,17 @@ import http
 import json
 import logging
 import re
+import secrets
 import unicodedata
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from nginxws.demo.page import Page, load
+from nginxws.demo.page import FOLDER, POLICY, Document, load
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
@@ -34,18 +41,24 @@ MAX_TEXT: Final = 2000  # characters
 MAX_FRAME: Final = 64 * 1024  # bytes
 HISTORY: Final = 50  # messages
 
+_IDENTIFIER: Final = re.compile(r"[0-9A-Za-z_-]{8,64}")
 _JOINER: Final = "\u200d"  # a format character, but emoji are made with it
 
 
 class BadFrame(Exception):
-    """A frame that isn't part of the protocol; the text tells the client why."""
+    """A frame that isn't part of the protocol; the text tells the client why, ``id`` which one."""
+
+    def __init__(self, why: str, id: str | None = None) -> None:
+        super().__init__(why)
+        self.id = id
 
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """A client's wish to be called ``name``."""
+    """A client's wish to be called ``name``; ``session`` is the same when it comes back."""
 
     name: str
+    session: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,7 @@ class Say:
     """A client's message to everybody."""
 
     text: str
+    id: str | None = None
 
 
 def read_frame(frame: str | bytes) -> Join | Say:
@@ -69,9 +83,11 @@ def read_frame(frame: str | bytes) -> Join | Say:
         raise BadFrame("not JSON") from None
     match request:
         case {"type": "join", "name": str(name)}:
-            return Join(_within("name", " ".join(_printable(name).split()), MAX_NAME))
+            name = _within("name", " ".join(_printable(name).split()), MAX_NAME)
+            return Join(name, _identifier(request, "session"))
         case {"type": "say", "text": str(text)}:
-            return Say(_within("text", _printable(text, keep="\n\t").strip(), MAX_TEXT))
+            id = _identifier(request, "id")
+            return Say(_within("text", _printable(text, keep="\n\t").strip(), MAX_TEXT, id), id)
         case {"type": "join" | "say"}:
             raise BadFrame("a name or text is missing")
     raise BadFrame("unknown type")
@@ -83,12 +99,21 @@ def _printable(text: str, keep: str = "") -> str:
     return "".join(c for c in spaced if c in keep or c == _JOINER or unicodedata.category(c)[0] != "C")
 
 
-def _within(what: str, text: str, limit: int) -> str:
+def _within(what: str, text: str, limit: int, id: str | None = None) -> str:
     if not text.strip(_JOINER + " "):
-        raise BadFrame(f"the {what} is empty")
+        raise BadFrame(f"the {what} is empty", id)
     if len(text) > limit:
-        raise BadFrame(f"the {what} is longer than {limit} characters")
+        raise BadFrame(f"the {what} is longer than {limit} characters", id)
     return text
+
+
+def _identifier(request: Mapping[str, object], key: str) -> str | None:
+    value = request.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str) or _IDENTIFIER.fullmatch(value) is None:
+        raise BadFrame(f"the {key} isn't 8 to 64 letters, digits, - or _")
+    return value
 
 
 class Room:
@@ -96,6 +121,7 @@ class Room:
 
     def __init__(self) -> None:
         self._names: dict[ServerConnection, str] = {}
+        self._sessions: dict[str, ServerConnection] = {}
         self._history: deque[dict[str, str]] = deque(maxlen=HISTORY)
 
     async def talk(self, connection: ServerConnection) -> None:
@@ -108,28 +134,50 @@ class Room:
                     try:
                         self._handle(connection, read_frame(frame))
                     except BadFrame as error:
-                        await connection.send(json.dumps({"type": "error", "message": str(error)}))
+                        known = {} if error.id is None else {"id": error.id}
+                        await connection.send(json.dumps({"type": "error", "message": str(error), **known}))
         finally:
-            if self._names.pop(connection, None) is not None:
+            if self._forget(connection):
                 self._tell(self._names, self._people())
 
     def _handle(self, connection: ServerConnection, request: Join | Say) -> None:
         name = self._names.get(connection)
         match request:
-            case Join(wanted) if name is None:
+            case Join(wanted, session) if name is None:
+                self._replace(session, connection)
                 self._welcome(connection, wanted)
-            case Say(text) if name is not None:
-                message = {"type": "message", "from": name, "text": text, "at": _now()}
-                self._history.append(message)
-                self._tell(self._names, message)
+            case Say(text, id) if name is not None:
+                self._hear(name, text, id or secrets.token_hex(12))
             case _:
                 raise BadFrame("join first" if name is None else "you joined already")
 
+    def _replace(self, session: str | None, connection: ServerConnection) -> None:
+        """Let ``connection`` have the place, and the name, of an older one of its session."""
+        if session is None:
+            return
+        older = self._sessions.get(session)
+        if older is not None:
+            self._forget(older)
+            older.transport.abort()  # the other end is gone: nobody would answer a Close frame
+        self._sessions[session] = connection
+
+    def _forget(self, connection: ServerConnection) -> bool:
+        """Take a connection off the lists; whether it had joined."""
+        self._sessions = {key: value for key, value in self._sessions.items() if value is not connection}
+        return self._names.pop(connection, None) is not None
+
     def _welcome(self, connection: ServerConnection, wanted: str) -> None:
         name = self._names[connection] = _free_name(wanted, set(self._names.values()))
-        welcome = {**self._people(), "type": "welcome", "name": name, "history": list(self._history)}
-        self._tell([connection], welcome)
+        history = {"history": list(self._history), "keeps": HISTORY}
+        self._tell([connection], {**self._people(), "type": "welcome", "name": name, **history})
         self._tell(self._names, self._people())
+
+    def _hear(self, name: str, text: str, id: str) -> None:
+        if any(message["id"] == id for message in self._history):
+            return  # sent again by a client that hadn't heard it
+        message = {"type": "message", "id": id, "from": name, "text": text, "at": _now()}
+        self._history.append(message)
+        self._tell(self._names, message)
 
     def _people(self) -> dict[str, Any]:
         return {"type": "people", "people": list(self._names.values())}
@@ -158,11 +206,12 @@ async def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     *,
-    ws_uri: str | None = None,
+    folder: Path = FOLDER,
     origins: re.Pattern[str] | None = None,
 ) -> AsyncIterator[int]:
     """Serve the chat and its page; yields the port (a free one when ``port`` is 0).
 
+    ``folder``: where the page is; it is read once, now.
     ``origins``: which sites' pages may open a WebSocket here (RFC 6455, 10.2), by the
     whole of their origin; None allows all. Clients that send no origin aren't browsers
     and are always let in.
@@ -170,12 +219,13 @@ async def serve(
 
     Raises:
         OSError: the port is taken.
+        NginxwsError: the page can't be read.
     """
     from websockets.asyncio import server
 
     logger = logging.getLogger(__name__)
     logger.addHandler(logging.NullHandler())  # scanners and half-open sockets aren't the user's business
-    page = load(ws_uri)
+    page = load(folder)
     async with server.serve(
         Room().talk,
         host,
@@ -191,7 +241,7 @@ async def serve(
         yield bound
 
 
-def _answer(page: Page, connection: ServerConnection, request: Request) -> Response | None:
+def _answer(page: Mapping[str, Document], connection: ServerConnection, request: Request) -> Response | None:
     """The plain HTTP side: the page, health, and why a handshake can't go on; None lets it go on."""
     path = request.path.partition("?")[0]
     upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
@@ -204,12 +254,13 @@ def _answer(page: Page, connection: ServerConnection, request: Request) -> Respo
         return response
     if path == HEALTH_PATH:
         return connection.respond(http.HTTPStatus.OK, "ok\n")
-    if path != "/":
+    document = page.get(path)
+    if document is None:
         return connection.respond(http.HTTPStatus.NOT_FOUND, "There is nothing here.\n")
-    response = connection.respond(http.HTTPStatus.OK, page.html)
+    response = connection.respond(http.HTTPStatus.OK, document.text)
     del response.headers["Content-Type"]
-    response.headers["Content-Type"] = "text/html; charset=utf-8"
-    response.headers["Content-Security-Policy"] = page.policy
+    response.headers["Content-Type"] = document.type
+    response.headers["Content-Security-Policy"] = POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["Cache-Control"] = "no-store"

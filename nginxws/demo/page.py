@@ -1,56 +1,91 @@
-"""The chat's page: one file, its address written in, and the headers that fence it."""
+"""The chat's page: the files of one folder, read once, and the headers that fence them."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 from typing import Final
 
-_ADDRESS_LINE: Final = re.compile(r"^( *const wsUri = ).*;$", re.MULTILINE)
-_INLINE: Final = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
+from nginxws.errors import NginxwsError
+
+#: The page as it comes with nginxws; a copy of this folder can be deployed.
+FOLDER: Final = Path(__file__).with_name("app")
+INDEX: Final = "index.html"
+MAX_FILES: Final = 100
+MAX_SIZE: Final = 1024 * 1024  # bytes, of one file
+
+TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+#: Scripts, styles and pictures of the own site only, and WebSockets (CSP level 3). Any address of
+#: theirs: which one it is stands in the page, and ``'self'`` doesn't include ws: in every browser.
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """The document and the Content-Security-Policy that lets only its own script and style run."""
+class Document:
+    """One file: its text and its media type."""
 
-    html: str
-    policy: str
-
-
-def load(ws_uri: str | None = None) -> Page:
-    """The chat's page, speaking to ``ws_uri``; without it, to /ws/ where the page came from."""
-    html = resources.files("nginxws.demo").joinpath("page.html").read_text(encoding="utf-8")
-    if ws_uri is not None:
-        html = with_address(html, ws_uri)
-    return Page(html, _policy(html))
+    text: str
+    type: str
 
 
-def with_address(html: str, ws_uri: str) -> str:
-    """``html`` with its one ``const wsUri = …;`` line set to ``ws_uri``.
+def load(folder: Path = FOLDER) -> Mapping[str, Document]:
+    """The page's documents by their path in the address, ``/`` and ``/chat.js`` for example.
+
+    Files of other types than ``TYPES`` aren't part of the page, nor are hidden files and
+    links. What changes in the folder later changes nothing here.
 
     Raises:
-        ValueError: the line isn't there exactly once.
+        NginxwsError: there is no index.html, or a file can't be read as text.
     """
-    # "</script>" inside a script would end it; JSON lets us write "<" another way.
-    literal = json.dumps(ws_uri).replace("<", "\\u003c")
-    changed, count = _ADDRESS_LINE.subn(lambda line: f"{line[1]}{literal};", html)
-    if count != 1:
-        raise ValueError(f"the page has {count} lines 'const wsUri = …;', expected one")
-    return changed
+    documents = {path: _read(file) for path, file in _files(folder)}
+    if f"/{INDEX}" not in documents:
+        raise NginxwsError(
+            f"there is no {INDEX}", file=str(folder), hint="name the folder that the page is in"
+        )
+    return {"/": documents[f"/{INDEX}"], **documents}
 
 
-def _policy(html: str) -> str:
-    """Nothing but the page's own inline script and style, by hash (CSP level 2), and WebSockets."""
-    hashes = {"script": "", "style": ""}
-    for kind, text in _INLINE.findall(html):
-        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        hashes[kind] += f" 'sha256-{digest}'"
-    return (
-        f"default-src 'none'; script-src{hashes['script']}; style-src{hashes['style']}; img-src data:; "
-        "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Path in the address and file, of all that can be part of a page."""
+    count = 0
+    for file in sorted(folder.rglob("*")):
+        relative = file.relative_to(folder)
+        hidden = any(part.startswith(".") for part in relative.parts)
+        if hidden or file.suffix not in TYPES or file.is_symlink() or not file.is_file():
+            continue
+        count += 1
+        if count > MAX_FILES:
+            raise NginxwsError(
+                f"there are more than {MAX_FILES} files",
+                file=str(folder),
+                hint="name the folder that the page is in",
+            )
+        yield f"/{relative.as_posix()}", file
+
+
+def _read(file: Path) -> Document:
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(MAX_SIZE + 1)
+    except OSError as error:
+        raise NginxwsError(
+            f"can't read it: {error.strerror}", file=str(file), hint="check who may read it"
+        ) from error
+    if len(content) > MAX_SIZE:
+        raise NginxwsError(
+            f"it is larger than {MAX_SIZE} bytes", file=str(file), hint="a page of the chat is small"
+        )
+    try:
+        return Document(content.decode(), TYPES[file.suffix])
+    except UnicodeDecodeError as error:
+        raise NginxwsError("it isn't UTF-8", file=str(file), hint="save it as UTF-8") from error

@@ -66,7 +66,10 @@ def need(program: str) -> str:
 
 
 @contextlib.contextmanager
-def running(program: str, folder: Path, extra: tuple[str, ...], host_key_type: str) -> Iterator[SshServer]:
+def running(
+    program: str, folder: Path, extra: tuple[str, ...], host_key_type: str, within: tuple[str, ...] = ()
+) -> Iterator[SshServer]:
+    """An sshd until the end of the block; ``within`` are words before its own, as of chroot(1)."""
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # its privilege separation directory
     for name, kind in (("host", host_key_type), ("id", "ed25519")):
@@ -77,13 +80,17 @@ def running(program: str, folder: Path, extra: tuple[str, ...], host_key_type: s
         port = free_port()
         (folder / "sshd_config").write_text(_sshd_config(program, folder, port, extra))
         with (folder / "log").open("wb") as log:
-            child = subprocess.Popen([program, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log)
+            argv = [*within, program, "-D", "-e", "-f", str(folder / "sshd_config")]
+            child = subprocess.Popen(argv, stderr=log)
         try:
             if _answers(child, port):
                 yield _describe(folder, port, child.pid)
                 return
         finally:
-            child.terminate()
+            if within:
+                child.kill()  # unshare(1) passes nothing else on
+            else:
+                child.terminate()
             child.wait(_DEADLINE)
     pytest.fail(f"sshd didn't start: {(folder / 'log').read_text()}")
 

@@ -18,6 +18,7 @@ from websockets.typing import Origin
 
 from nginxws.demo import chat
 from nginxws.demo.chat import BadFrame, Join, Say, read_frame
+from nginxws.demo.page import POLICY, load
 from nginxws.demo.stage import LOOPBACK_ORIGIN
 
 Frame = dict[str, Any]
@@ -78,6 +79,7 @@ def test_people_join_talk_and_leave() -> None:
                 "name": "Ada",
                 "people": ["Ada"],
                 "history": [],
+                "keeps": chat.HISTORY,
             }
             async with client(port) as grace:
                 welcome = await join(grace, "Grace")
@@ -87,6 +89,7 @@ def test_people_join_talk_and_leave() -> None:
                 for listener in (ada, grace):
                     message = await receive(listener)
                     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", message.pop("at"))
+                    assert re.fullmatch(r"[0-9a-f]{24}", message.pop("id"))
                     assert message == {"type": "message", "from": "Grace", "text": "Hello <b>Ada</b>"}
             assert await receive(ada) == {"type": "people", "people": ["Ada"]}
 
@@ -117,6 +120,65 @@ def test_nobody_is_called_like_somebody_else(name: str) -> None:
             assert names[1].endswith(" 2")
             assert names[2].endswith(" 3")
             assert all(len(n) <= chat.MAX_NAME for n in names)
+
+    run(scenario())
+
+
+def test_what_is_sent_again_is_heard_once() -> None:
+    async def scenario() -> None:
+        async with chat.serve() as port, client(port) as ada:
+            await join(ada, "Ada")
+            for id in ("message-1", "message-1", "message-2"):
+                await send(ada, type="say", text="the same", id=id)
+            assert [(await receive(ada))["id"] for _ in range(2)] == ["message-1", "message-2"]
+            async with client(port) as grace:
+                history = (await join(grace, "Grace"))["history"]
+                assert [message["id"] for message in history] == ["message-1", "message-2"]
+
+    run(scenario())
+
+
+def test_whoever_comes_back_takes_their_own_place() -> None:
+    """The old connection of a phone that changed networks isn't missed for a while."""
+
+    async def scenario() -> None:
+        async with chat.serve() as port, client(port) as grace, client(port) as old, client(port) as new:
+            await join(grace, "Grace")
+            await send(old, type="join", name="Ada", session="session-of-ada")
+            assert (await receive(old))["name"] == "Ada"
+            assert (await receive(grace))["people"] == ["Grace", "Ada"]
+            await send(new, type="join", name="Ada", session="session-of-ada")
+            assert (await receive(new))["name"] == "Ada"
+            assert await receive(grace) == {"type": "people", "people": ["Grace", "Ada"]}  # nobody left
+            await old.wait_closed()
+            assert old.close_code == 1006  # cut off: nobody would have answered a Close frame
+            await send(new, type="say", text="here again")
+            assert (await receive(grace))["text"] == "here again"  # and nothing in between
+            async with client(port) as other:
+                await send(other, type="join", name="Ada", session="session-of-another")
+                assert (await receive(other))["name"] == "Ada 2"
+
+    run(scenario())
+
+
+def test_whoever_left_is_not_in_the_way_of_their_session() -> None:
+    async def scenario() -> None:
+        async with chat.serve() as port:
+            for _ in range(2):
+                async with client(port) as ada:
+                    await send(ada, type="join", name="Ada", session="session-of-ada")
+                    assert (await receive(ada))["people"] == ["Ada"]
+
+    run(scenario())
+
+
+def test_an_error_names_the_message_it_is_about() -> None:
+    async def scenario() -> None:
+        async with chat.serve() as port, client(port) as ada:
+            await join(ada, "Ada")
+            await send(ada, type="say", text=" ", id="message-1")
+            wanted = {"type": "error", "message": "the text is empty", "id": "message-1"}
+            assert await receive(ada) == wanted
 
     run(scenario())
 
@@ -188,13 +250,15 @@ def test_everybody_is_told_when_the_application_ends() -> None:
 
 def test_the_page_comes_fenced() -> None:
     async def scenario() -> None:
-        async with chat.serve(ws_uri="wss://chat.example.com/ws/") as port:
-            status, headers, body = await get(port, "/?from=anywhere")
-            assert status == 200
-            assert headers["content-type"] == "text/html; charset=utf-8"
-            assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'sha256-")
-            assert headers["x-content-type-options"] == "nosniff"
-            assert 'const wsUri = "wss://chat.example.com/ws/";' in body
+        async with chat.serve() as port:
+            for path, kind in (("/?from=anywhere", "html"), ("/chat.js", "javascript"), ("/chat.css", "css")):
+                status, headers, body = await get(port, path)
+                assert status == 200
+                assert headers["content-type"] == f"text/{kind}; charset=utf-8"
+                assert headers["content-security-policy"] == POLICY
+                assert headers["x-content-type-options"] == "nosniff"
+                assert headers["cache-control"] == "no-store"  # after a restart it may be another page
+                assert body in {document.text for document in load().values()}
 
     run(scenario())
 
@@ -204,6 +268,7 @@ def test_the_page_comes_fenced() -> None:
     [
         ("/healthz", (), 200),
         ("/nothing", (), 404),
+        ("/../chat.py", (), 404),
         ("/ws/", (), 426),
         ("/ws/?a=b", (), 426),
         ("/ws", ("Upgrade: websocket", "Connection: Upgrade"), 404),
@@ -273,6 +338,10 @@ def test_texts_keep_their_lines() -> None:
         {"type": "say", "text": "\u0000"},
         {"type": "say", "text": "x" * (chat.MAX_TEXT + 1)},
         {"type": "leave"},
+        {"type": "join", "name": "Ada", "session": 5},
+        {"type": "say", "text": "hello", "id": "short"},
+        {"type": "say", "text": "hello", "id": "x" * 65},
+        {"type": "say", "text": "hello", "id": 'quote"quote'},
     ],
 )
 def test_bad_requests(frame: Frame) -> None:
