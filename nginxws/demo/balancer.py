@@ -102,10 +102,13 @@ class Balancer:
 
 
 @asynccontextmanager
-async def running(binary: Binary, root: Path, application: str, port: int = 0) -> AsyncIterator[Balancer]:
+async def running(
+    binary: Binary, root: Path, application: str, port: int = 0, ready: HTTPStatus = HTTPStatus.OK
+) -> AsyncIterator[Balancer]:
     """Run an NGINX that serves the pages of ``application`` (``host:port``); its files are under ``root``.
 
-    ``port`` 0 takes a free one. On exit the master and all its workers are gone; files stay.
+    ``port`` 0 takes a free one. It is up when its health page has the status ``ready``: 502 while the
+    application isn't there yet. On exit the master and all its workers are gone; files stay.
 
     Raises:
         NginxwsError: it doesn't start; NGINX's own words are in ``detail``.
@@ -113,11 +116,11 @@ async def running(binary: Binary, root: Path, application: str, port: int = 0) -
     attempts = BIND_ATTEMPTS
     while True:
         attempts -= 1
-        chosen = port or _free_port()
+        chosen = port or free_port()
         _write_configuration(binary, root, application, chosen)
         balancer = Balancer(binary, await _start(binary, root), chosen, root)
         try:
-            words = await _not_ready(balancer)
+            words = await _not_ready(balancer, ready)
             if words is None:
                 yield balancer
                 return
@@ -151,20 +154,21 @@ async def _start(binary: Binary, root: Path) -> asyncio.subprocess.Process:
         )
 
 
-async def _not_ready(balancer: Balancer) -> str | None:
+async def _not_ready(balancer: Balancer, ready: HTTPStatus) -> str | None:
     """Wait until the balancer answers: None, or NGINX's words when it ended or took too long."""
     deadline = asyncio.get_running_loop().time() + START_TIMEOUT
     startup = balancer.root / "logs" / "startup.log"
     while balancer.process.returncode is None and asyncio.get_running_loop().time() < deadline:
         if _PORT_TAKEN.search(startup.read_text(errors="replace")):  # NGINX goes on trying for seconds
             break
-        if await http_status(HOST, balancer.port, HEALTH_PATH, timeout=0.5) == HTTPStatus.OK:
+        if await http_status(HOST, balancer.port, HEALTH_PATH, timeout=0.5) == ready:
             return None
         await asyncio.sleep(0.02)
     return startup.read_text(errors="replace") or f"(nothing within {START_TIMEOUT:g} s)"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

@@ -54,10 +54,10 @@ async def _run(options: Options, narrator: Narrator) -> None:
             before = stage.balancer.digests()
             await interrupts.run(_add_route(stage, narrator))
             if options.once:
-                await interrupts.run(_talk(stage, narrator))
+                await interrupts.run(talk(stage, narrator))
                 await interrupts.run(_remove_route(stage, narrator, before))
             else:
-                await _stay(stage, narrator, interrupts, options.open_browser)
+                await stay(stage, narrator, interrupts, options.open_browser)
 
 
 async def _introduce(stage: Stage, narrator: Narrator) -> None:
@@ -73,7 +73,7 @@ async def _introduce(stage: Stage, narrator: Narrator) -> None:
     narrator.step("Without a WebSocket route the chat doesn't work")
     status = await clients.handshake_status(stage.websocket)
     if status is None or status == HTTPStatus.SWITCHING_PROTOCOLS:
-        raise _unexpected(stage, f"without a route {stage.websocket} answers {_status(status)}")
+        raise unexpected(stage, f"without a route {stage.websocket} answers {_status(status)}")
     narrator.bad(f"{stage.websocket} answers {_status(status)}: NGINX doesn't pass the Upgrade header on")
 
 
@@ -83,16 +83,16 @@ async def _add_route(stage: Stage, narrator: Narrator) -> None:
     before = site.read_text()
     narrator.step("nginxws adds the route, over SSH")
     backend = f"{balancer.HOST}:{stage.application}"
-    await _nginxws(stage, narrator, "add-route", chat.WS_PATH, backend, *stage.target, "--yes", "--verbose")
+    await nginxws(stage, narrator, "add-route", chat.WS_PATH, backend, *stage.target, "--yes", "--verbose")
     narrator.step(f"What that changed on the balancer, in {site.name}")
     narrator.diff(before, site.read_text(), str(site.relative_to(stage.folder)))
     status = await clients.handshake_status(stage.websocket)
     if status != HTTPStatus.SWITCHING_PROTOCOLS:
-        raise _unexpected(stage, f"with the route {stage.websocket} answers {_status(status)}")
+        raise unexpected(stage, f"with the route {stage.websocket} answers {_status(status)}")
     narrator.good(f"{stage.websocket} answers {_status(status)}")
 
 
-async def _talk(stage: Stage, narrator: Narrator) -> None:
+async def talk(stage: Stage, narrator: Narrator) -> None:
     """Two people join through the balancer and hear each other."""
     narrator.step("Two people talk through the balancer")
     async with clients.join(stage.websocket, "Ada") as ada, clients.join(stage.websocket, "Grace") as grace:
@@ -105,26 +105,26 @@ async def _talk(stage: Stage, narrator: Narrator) -> None:
             for person in (speaker, listener):  # everybody hears everything, also what they said themselves
                 heard = await person.hear()
                 if heard != (speaker.name, text):
-                    raise _unexpected(stage, f"{person.name} heard {heard} instead of {(speaker.name, text)}")
+                    raise unexpected(stage, f"{person.name} heard {heard} instead of {(speaker.name, text)}")
             narrator.good(f"{speaker.name} → {listener.name}: {text}")
 
 
 async def _remove_route(stage: Stage, narrator: Narrator, before: dict[str, str]) -> None:
     """Let nginxws take the route out, and see that every byte of the configuration is as it was."""
     narrator.step("nginxws takes the route out again")
-    await _nginxws(stage, narrator, "remove-route", chat.WS_PATH, *stage.target, "--yes", "--verbose")
+    await nginxws(stage, narrator, "remove-route", chat.WS_PATH, *stage.target, "--yes", "--verbose")
     after = stage.balancer.digests()
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     if changed:
-        raise _unexpected(stage, f"the configuration isn't as at the start: {', '.join(changed)}")
+        raise unexpected(stage, f"the configuration isn't as at the start: {', '.join(changed)}")
     narrator.step("The configuration is as at the start")
     for name, digest in after.items():
         narrator.good(f"{name}  sha256 {digest}")
     if await clients.handshake_status(stage.websocket) == HTTPStatus.SWITCHING_PROTOCOLS:
-        raise _unexpected(stage, f"{stage.websocket} still answers 101 without its route")
+        raise unexpected(stage, f"{stage.websocket} still answers 101 without its route")
 
 
-async def _stay(stage: Stage, narrator: Narrator, interrupts: Interrupts, open_browser: bool) -> None:
+async def stay(stage: Stage, narrator: Narrator, interrupts: Interrupts, open_browser: bool) -> None:
     """Keep everything running until a signal comes."""
     narrator.step(f"The chat is at {stage.page}")
     narrator.text("Open it in two windows. From another terminal the balancer can be worked on:")
@@ -134,11 +134,11 @@ async def _stay(stage: Stage, narrator: Narrator, interrupts: Interrupts, open_b
         await asyncio.to_thread(webbrowser.open, stage.page)
     with suppress(Interrupted):
         status = await interrupts.run(stage.balancer.process.wait())
-        raise _unexpected(stage, f"NGINX has ended, with status {status}")
+        raise unexpected(stage, f"NGINX has ended, with status {status}")
 
 
-async def _nginxws(stage: Stage, narrator: Narrator, *arguments: str) -> None:
-    """Run our own command as a user would, its output on our terminal.
+async def nginxws(stage: Stage, narrator: Narrator, *arguments: str, folder: Path | None = None) -> None:
+    """Run our own command as a user would, in ``folder`` (without: a bare one), its output on our terminal.
 
     Raises:
         NginxwsError: it failed; its own words are on the terminal already.
@@ -148,7 +148,7 @@ async def _nginxws(stage: Stage, narrator: Narrator, *arguments: str) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "nginxws", *arguments),
         stdin=asyncio.subprocess.DEVNULL,
-        cwd=stage.folder / "home",  # out of reach of any nginxws.toml of the user's
+        cwd=folder or stage.folder / "home",  # out of reach of any nginxws.toml of the user's
         env=_environment(),
         start_new_session=True,
     )
@@ -171,7 +171,7 @@ def _environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)}
 
 
-def _unexpected(stage: Stage, message: str) -> NginxwsError:
+def unexpected(stage: Stage, message: str) -> NginxwsError:
     """An error with what NGINX complained of, as its logs are about to go."""
     return NginxwsError(message, hint=clients.REPORT, detail=stage.balancer.complaints())
 

@@ -52,11 +52,13 @@ class Endpoint:
 
 
 @asynccontextmanager
-async def serve(folder: Path, user: str, environment: Mapping[str, str]) -> AsyncIterator[Endpoint]:
+async def serve(
+    folder: Path, user: str, environment: Mapping[str, str], alias: str = ALIAS
+) -> AsyncIterator[Endpoint]:
     """Serve SSH on a free loopback port; keys, known_hosts and config are written into ``folder``.
 
-    ``environment`` is what commands get; they start in its ``HOME``. On exit all
-    connections are cut and all commands have ended, by themselves or killed.
+    ``alias`` is what the ssh_config calls it. ``environment`` is what commands get; they start in its
+    ``HOME``. On exit all connections are cut and all commands have ended, by themselves or killed.
 
     Raises:
         NginxwsError: asyncssh isn't installed.
@@ -86,7 +88,7 @@ async def serve(folder: Path, user: str, environment: Mapping[str, str]) -> Asyn
         gss_host=None,
     )
     try:
-        yield _write_client_files(folder, user, listener.get_port(), host_key, client_key)
+        yield _write_client_files(folder, alias, user, listener.get_port(), host_key, client_key)
     finally:
         listener.close()
         gate.close()
@@ -95,7 +97,7 @@ async def serve(folder: Path, user: str, environment: Mapping[str, str]) -> Asyn
 
 
 def _write_client_files(
-    folder: Path, user: str, port: int, host_key: asyncssh.SSHKey, client_key: asyncssh.SSHKey
+    folder: Path, alias: str, user: str, port: int, host_key: asyncssh.SSHKey, client_key: asyncssh.SSHKey
 ) -> Endpoint:
     """What a client needs to log in, for ``ssh -F``: key, known_hosts and config."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +106,7 @@ def _write_client_files(
     public = host_key.export_public_key().decode()
     (folder / "known_hosts").write_text(f"[{HOST}]:{port} {public}")
     config = folder / "config"
-    config.write_text(_CLIENT_CONFIG.format(alias=ALIAS, host=HOST, port=port, user=user, folder=folder))
+    config.write_text(_CLIENT_CONFIG.format(alias=alias, host=HOST, port=port, user=user, folder=folder))
     return Endpoint(port, user, config)
 
 

@@ -58,19 +58,8 @@ async def prepare(cleanup: AsyncExitStack, nginx_bin: Path | None = None, port: 
         NginxwsError: a part is missing on this machine or doesn't start.
     """
     program = binary.find(nginx_bin)
-    folder = cleanup.enter_context(_temporary_folder())
-    home, temporary = folder / "home", folder / "tmp"
-    home.mkdir()
-    temporary.mkdir()
-    user = _user()
-    environment = {
-        "HOME": str(home),
-        "TMPDIR": str(temporary),
-        "USER": user,
-        "LOGNAME": user,
-        "SHELL": "/bin/sh",
-        "PATH": os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin")),
-    }
+    folder = cleanup.enter_context(temporary_folder())
+    user, environment = account(folder)
     application = await cleanup.enter_async_context(chat.serve(origins=LOOPBACK_ORIGIN))
     backend = f"{balancer.HOST}:{application}"
     node = await cleanup.enter_async_context(balancer.running(program, folder / "nginx", backend, port))
@@ -79,8 +68,25 @@ async def prepare(cleanup: AsyncExitStack, nginx_bin: Path | None = None, port: 
     return Stage(folder, application, node, ssh)
 
 
+def account(folder: Path) -> tuple[str, dict[str, str]]:
+    """Who we are on the nodes, and what commands get there; ``folder`` holds the home of it."""
+    home, temporary = folder / "home", folder / "tmp"
+    home.mkdir()
+    temporary.mkdir()
+    user = _user()
+    return user, {
+        "HOME": str(home),
+        "TMPDIR": str(temporary),
+        "USER": user,
+        "LOGNAME": user,
+        "SHELL": "/bin/sh",
+        "PATH": os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin")),
+    }
+
+
 @contextmanager
-def _temporary_folder() -> Iterator[Path]:
+def temporary_folder() -> Iterator[Path]:
+    """A folder that is gone at the end, with all that is in it."""
     folder = Path(tempfile.mkdtemp(prefix="nginxws-demo-")).resolve()
     try:
         yield folder

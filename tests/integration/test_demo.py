@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 from support.sshd import need
 
-from nginxws.demo import balancer, binary, chat, clients
+from nginxws.demo import balancer, binary, chat, clients, environment
 from nginxws.demo import run as story
 from nginxws.demo.binary import Binary
+from nginxws.demo.environment import Place
 from nginxws.demo.narrator import Narrator
 from nginxws.demo.stage import Stage
 from nginxws.errors import ExitCode, NginxwsError
@@ -110,11 +111,11 @@ def test_a_taken_port_is_said(tmp_path: Path) -> None:
 
 
 def test_a_port_that_is_taken_in_between_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    free_port = balancer._free_port
+    free_port = balancer.free_port
 
     async def scenario(taken: int) -> None:
         choices = iter([taken])
-        monkeypatch.setattr(balancer, "_free_port", lambda: next(choices, None) or free_port())
+        monkeypatch.setattr(balancer, "free_port", lambda: next(choices, None) or free_port())
         async with (
             chat.serve() as application,
             balancer.running(binary.find(), tmp_path, f"127.0.0.1:{application}") as node,
@@ -178,7 +179,7 @@ async def forgetful(stage: Stage, narrator: Narrator, *arguments: str) -> None:
 
 def tell(monkeypatch: pytest.MonkeyPatch, folder: Path, nginxws: object) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(folder))
-    monkeypatch.setattr(story, "_nginxws", nginxws)
+    monkeypatch.setattr(story, "nginxws", nginxws)
     try:
         story.run(story.Options(once=True))
     finally:
@@ -274,6 +275,58 @@ def test_once_shows_everything_and_ends(nginx: Binary, tmp_path: Path) -> None:
             assert "✓ Grace → Ada: Word for word, Ada." in output
             assert "$ nginxws remove-route /ws/" in output
             assert re.search(r"✓ conf\.d/chat\.conf +sha256 [0-9a-f]{64}\n", output)
+            await gone(tmp_path)
+
+    asyncio.run(scenario())
+
+
+def test_a_whole_environment_comes_up_and_goes(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with command(tmp_path, "--environment", "--once") as process:
+            assert process.stdout is not None
+            output = (await process.stdout.read()).decode()
+            assert await process.wait() == ExitCode.DONE, output
+            assert "$ nginxws env up" in output
+            assert re.search(
+                r"\nchat +application +applied +3 steps\nbalancer +balancer +applied +1 added\n", output
+            )
+            assert re.search(
+                r"\nchat +application +unchanged +-\nbalancer +balancer +unchanged +1 route\n", output
+            )
+            assert "✓ Grace → Ada: Word for word, Ada." in output
+            assert "$ nginxws env down" in output
+            assert re.search(r"✓ application/restart +sha256 [0-9a-f]{64}\n", output)
+            await gone(tmp_path)
+
+    asyncio.run(scenario())
+
+
+def test_an_environment_that_is_not_taken_back_whole_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def untidy(place: Place, narrator: Narrator, *words: str) -> None:
+        await environment_command(place, narrator, *words)
+        if words[0] == "down":
+            (place.node / "left").touch()
+
+    environment_command = environment._env
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(environment, "_env", untidy)
+    with pytest.raises(NginxwsError, match="a node isn't as at the start: application/left"):
+        environment.main(story.Options(once=True))
+    asyncio.run(gone(tmp_path))
+
+
+@pytest.mark.parametrize("mark", ["nginxws.toml", "$ nginxws env up", "Ctrl-C ends the demo"])
+def test_a_signal_leaves_nothing_of_an_environment(tmp_path: Path, mark: str) -> None:
+    async def scenario() -> None:
+        async with command(tmp_path, "--environment") as process:
+            output = await read_until(process, mark)
+            process.send_signal(signal.SIGTERM)
+            assert process.stdout is not None
+            output += (await process.stdout.read()).decode()
+            await process.wait()
+            assert "Traceback" not in output
             await gone(tmp_path)
 
     asyncio.run(scenario())
