@@ -7,7 +7,7 @@ probe, commit. Whatever goes wrong, the error says in which state the node is.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,11 +51,18 @@ class Applied:
 
 
 def apply(
-    link: NodeLink, plan: NodePlan, policies: Policies, on_step: OnStep, interrupts: Listener | None = None
+    link: NodeLink,
+    plan: NodePlan,
+    policies: Policies,
+    on_step: OnStep,
+    interrupts: Listener | None = None,
+    *,
+    on_committed: Callable[[], None] | None = None,
 ) -> Applied:
     """Carry out one node's plan. The plan must have changes.
 
     ``interrupts`` is what a thread hears of signals, None in the main thread, which is told itself.
+    ``on_committed`` is called at once when there is nothing to undo any more.
 
     Raises LockedError and StaleError (nothing touched), Restored and Interrupted
     (everything put back), RestoreFailed (a human is needed), NodeError (nothing
@@ -65,10 +72,12 @@ def apply(
     identity = transaction.new_id()
     try:
         committed = transaction.run(
-            link.session(), plan, link.options, identity, on_step, proof.decide, interrupts
+            link.session(), plan, link.options, identity, on_step, proof.decide, interrupts, on_committed
         )
     except (ConnectionFailed, ProtocolError) as error:
         committed = _Broken(link, error, proof.agreed, on_step).settle(plan, identity)
+        if on_committed is not None:
+            on_committed()
     except Restored as error:
         raise _with_probe(error, proof) from error
     finally:
@@ -145,7 +154,11 @@ _URGENCY = (
 
 def worst(outcomes: Iterable[NodeOutcome]) -> ExitCode:
     """The exit code of a command over several nodes."""
-    codes = (ExitCode.DONE if outcome.error is None else outcome.error.code for outcome in outcomes)
+    return most_urgent(outcome.error.code for outcome in outcomes if outcome.error is not None)
+
+
+def most_urgent(codes: Iterable[ExitCode]) -> ExitCode:
+    """The one that a human, or a script, must act on first; 0 for none."""
     return max(codes, key=_URGENCY.index, default=ExitCode.DONE)
 
 

@@ -67,6 +67,8 @@ class Change:
     policy: Policies = field(default_factory=ProbePolicy)
     manifest: ManifestEdit | None = None
     _applying: bool = field(default=False, init=False)
+    _done: NodeOutcome | None = field(default=None, init=False)  # of the node at hand, once it is committed
+    _asked: bool = field(default=False, init=False)  # to stop, when a node was done already
 
     def on_nodes(self, readings: Sequence[tuple[NodeLink, Reading]], progress: Progress) -> int:
         """Carry the change out on each node, which is being read already; returns the exit code.
@@ -76,18 +78,22 @@ class Change:
         """
         warm_up()
         outcomes: list[NodeOutcome] = []
-        for link, reading in readings:
+        for number, (link, reading) in enumerate(readings, 1):
             with link:
                 if self._stops(outcomes):
-                    outcomes.append(NodeOutcome(link.name, error=_not_tried(link.name), skipped=True))
+                    error = _interrupted(link.name, applying=False) if self._asked else _not_tried(link.name)
+                    outcomes.append(NodeOutcome(link.name, error=error, skipped=True))
                 else:
-                    outcomes.append(self._on_node(link, reading.result, progress))
+                    read = partial(self._on_node, link, reading.result, progress)
+                    outcomes.append(read(last=number == len(readings)))
         signals.settled()
         progress.pause()
         return self._finish(outcomes)
 
     def _stops(self, outcomes: Sequence[NodeOutcome]) -> bool:
         """Whether the nodes that are left are spared what befell the last one."""
+        if self._asked:
+            return True
         error = outcomes[-1].error if outcomes else None
         if error is None or isinstance(error, Interrupted):
             return error is not None
@@ -111,13 +117,15 @@ class Change:
             return self._finish([NodeOutcome(path, plan, error=error)])
         return self._finish([NodeOutcome(path, plan, written=True, findings=old)])
 
-    def _on_node(self, link: NodeLink, read: Callable[[], Snapshot], progress: Progress) -> NodeOutcome:
+    def _on_node(
+        self, link: NodeLink, read: Callable[[], Snapshot], progress: Progress, *, last: bool = True
+    ) -> NodeOutcome:
         on_step = progress.on_node(link.name)
         deadline = time.monotonic() + self.settings.lock_timeout
         tries = 0
         while True:
             try:
-                return self._once(link, read, progress)
+                return self._once(link, read, progress, last)
             except StaleError as error:
                 # Somebody else was faster. Nobody has seen the plan yet, so plan anew.
                 if self.settings.asks or not error.again or time.monotonic() > deadline:
@@ -130,10 +138,15 @@ class Change:
                 error.node = error.node or link.name
                 return NodeOutcome(link.name, error=error)
             except (KeyboardInterrupt, click.Abort):
+                if self._done is not None:  # too late for this node
+                    self._asked = True
+                    return self._done
                 return NodeOutcome(link.name, error=_interrupted(link.name, applying=self._applying))
 
-    def _once(self, link: NodeLink, read: Callable[[], Snapshot], progress: Progress) -> NodeOutcome:
-        self._applying = False
+    def _once(
+        self, link: NodeLink, read: Callable[[], Snapshot], progress: Progress, last: bool
+    ) -> NodeOutcome:
+        self._applying, self._done = False, None
         on_step = progress.on_node(link.name)
         now = read()
         if now.recovered:
@@ -152,8 +165,11 @@ class Change:
         check_provable(link, plan, self.policy)
         self._ask(plan, progress)
         self._applying = True
-        done = apply(link, plan, self.policy, on_step)
-        return NodeOutcome(link.name, plan, applied=done, findings=old)
+        # A signal just after the commit must not make the report untrue.
+        done = apply(link, plan, self.policy, on_step, on_committed=signals.hold)
+        self._done = NodeOutcome(link.name, plan, applied=done, findings=old)
+        self._asked = not last and signals.release()
+        return self._done
 
     def _ask(self, plan: NodePlan, progress: Progress | None) -> None:
         """Show the diff and wait for a yes, where somebody can be asked. Raises NginxwsError for a no."""

@@ -15,6 +15,7 @@ _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
 #: Seconds until a lost interruption comes again; callbacks of the interpreter are much shorter.
 _AGAIN: Final = 0.02
 _installed: list[int] = []
+_noted: list[int] = []
 
 
 def install() -> None:
@@ -30,6 +31,20 @@ def install() -> None:
         signal.signal(number, signal.default_int_handler)
         _installed.append(number)
     sys.unraisablehook = _unraisable
+
+
+def hold() -> None:
+    """From here on a signal is only noted, until `release` or `settled`."""
+    _noted.clear()
+    for number in _installed:
+        signal.signal(number, lambda number, _frame: _noted.append(number))
+
+
+def release() -> bool:
+    """Signals end the command again; whether one came since `hold`."""
+    for number in _installed:
+        signal.signal(number, signal.default_int_handler)
+    return bool(_noted)
 
 
 def settled() -> None:

@@ -84,4 +84,5 @@ class Interrupts:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) == self._on_signal:  # else somebody has settled it meanwhile
+                signal.signal(number, handler)

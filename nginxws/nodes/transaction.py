@@ -63,24 +63,29 @@ class Committed:
 
 
 @dataclass(slots=True)
-class _Run:
+class Run:
     """One transaction under way."""
 
     session: Session
     on_step: OnStep
     decide: Decide
     interrupts: Interrupts | Listener = field(default_factory=Interrupts)
+    silence: float = WORKING
     interrupted: bool = False
     answered: bool = False
     tested: str = ""
     refused: str = ""
     steps: list[str] = field(default_factory=list)
     in_place: list[str] = field(default_factory=list)
+    on_committed: Callable[[], None] | None = None
 
     def drive(self) -> Done:
         """Answer frames until the last. Ctrl-C asks for the way back, and still waits for its end."""
         with self.interrupts:
-            return self.session.frames(self.on_frame, silence=WORKING, on_wait=self.on_wait)
+            done = self.session.frames(self.on_frame, silence=self.silence, on_wait=self.on_wait)
+            if done.outcome == "committed" and self.on_committed is not None:
+                self.on_committed()
+            return done
 
     def on_wait(self) -> None:
         if self.interrupts.asked and not self.interrupted:
@@ -131,6 +136,7 @@ def run(
     on_step: OnStep,
     decide: Decide,
     interrupts: Listener | None = None,
+    on_committed: Callable[[], None] | None = None,
 ) -> Committed:
     """Stage, test, activate, reload, prove, then commit if ``decide`` agrees.
 
@@ -138,7 +144,7 @@ def run(
     and Interrupted with everything put back; RestoreFailed when a human is
     needed; ConnectionFailed when the connection broke: then ``recover`` tells.
     """
-    state = _Run(session, on_step, decide, interrupts or Interrupts())
+    state = Run(session, on_step, decide, interrupts or Interrupts(), on_committed=on_committed)
     session.request(
         "transaction", _parameters(plan, options, transaction), b"".join(f.after for f in plan.files)
     )

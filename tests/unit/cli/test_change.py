@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +14,7 @@ import click
 import pytest
 
 from nginxws.cli import change as flow
+from nginxws.cli import signals
 from nginxws.cli.change import Change, ChangeSettings
 from nginxws.deploy import Applied
 from nginxws.errors import ConfigError, ConnectionFailed, Interrupted, NginxwsError, Restored, StaleError
@@ -56,15 +59,21 @@ class Nodes:
     applied: list[str] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
     unprovable: NginxwsError | None = None
+    signals: list[signal.Signals] = field(default_factory=list)
 
     def check(self, _link: Any, _plan: NodePlan, _policy: Any) -> None:
         if self.unprovable is not None:
             raise self.unprovable
 
-    def apply(self, link: Any, plan: NodePlan, _policy: Any, _on_step: Any) -> Applied:
+    def apply(
+        self, link: Any, plan: NodePlan, _policy: Any, _on_step: Any, *, on_committed: Callable[[], None]
+    ) -> Applied:
         if self.failures:
             raise self.failures.pop(0)
         self.applied.append(link.name)
+        on_committed()
+        if self.signals:
+            signal.raise_signal(self.signals.pop(0))
         return Applied(Committed(1, "", Workers(1)), tuple((probe.route, PROVED) for probe in plan.probes))
 
 
@@ -198,6 +207,41 @@ def test_an_interrupt_ends_the_whole_command(
     assert run(*two) == 130
     assert nodes.applied == []
     assert capsys.readouterr().err.startswith("error: lb1: ")
+
+
+@pytest.fixture
+def program() -> Iterator[None]:
+    """The program's own signal handlers, for one test."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    hook = sys.unraisablehook
+    signals.install()
+    yield
+    signals._installed.clear()
+    sys.unraisablehook = hook
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("program")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_commit_changes_nothing_of_the_report(
+    nodes: Nodes, capsys: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    nodes.signals.append(number)
+    assert run(Node("lb1", snapshot)) == 0
+    assert nodes.applied == ["lb1"]
+    assert "lb1: /ws/: added" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("program")
+def test_but_spares_the_nodes_that_are_left(nodes: Nodes, capsys: pytest.CaptureFixture[str]) -> None:
+    nodes.signals.append(signal.SIGINT)
+    assert run(Node("lb1", snapshot), Node("lb2", snapshot)) == 130
+    assert nodes.applied == ["lb1"]
+    told = capsys.readouterr()
+    assert "lb1: /ws/: added" in told.out
+    assert told.err.startswith("error: lb2: ")
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # settled
 
 
 def test_a_node_that_changed_meanwhile_is_planned_anew(nodes: Nodes) -> None:
