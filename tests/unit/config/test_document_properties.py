@@ -156,6 +156,7 @@ PIECES = [
 PIECES += [b" ", b"\n", b"\r", b"\t", b"\x0c", b")", b"(", b"\xff", b"\xc2\xa0", b"\x00"]
 
 
+@pytest.mark.no_cover
 @given(st.lists(st.sampled_from(PIECES), max_size=24).map(b"".join))
 @settings(max_examples=500, deadline=None)
 def test_nearly_configuration(data: bytes) -> None:
@@ -187,6 +188,7 @@ CONFIGURATION = st.recursive(
 )
 
 
+@pytest.mark.no_cover
 @given(CONFIGURATION, st.sampled_from([b"", b"# end", b"\n", b"\r\n# x\r\n", b" "]))
 @settings(max_examples=300, deadline=None)
 def test_structured_configuration(data: bytes, tail: bytes) -> None:

@@ -83,6 +83,7 @@ def seconds(data: bytes) -> float:
     return best
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "data",
     [(b"", b"", unit) for unit in HOSTILE]

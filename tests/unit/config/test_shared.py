@@ -140,6 +140,7 @@ def test_routes_whose_shared_blocks_are_missing() -> None:
     assert unmet(tree, index, {MAPS_ID, upstream}) == []
 
 
+@pytest.mark.no_cover
 def test_ten_thousand_routes_and_upstreams() -> None:
     upstreams = "".join(UPSTREAM.replace("1a2b3c4d", f"{number:08x}") for number in range(10_000))
     routes = "".join(

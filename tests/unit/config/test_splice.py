@@ -205,6 +205,7 @@ def spent(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
+@pytest.mark.no_cover
 def test_ten_thousand_blocks_cost_a_few_times_their_parse() -> None:
     paths = [f"/r{number}/" for number in range(10_000)]
     before = b"server {\n    location / {\n    }\n}\n"

@@ -70,6 +70,7 @@ def files(draw: st.DrawFn) -> bytes:
     )
 
 
+@pytest.mark.no_cover
 @settings(max_examples=150, deadline=None)
 @given(files(), st.data())
 def test_in_any_order_and_out_in_any_order_is_nothing(before: bytes, data: st.DataObject) -> None:

@@ -14,12 +14,19 @@ from nginxws.nodes.ssh.settings import HostSettings, Trust, resolve
 from nginxws.nodes.transport import Target
 
 
-def settings(tmp_path: Path, text: str, target: str = "lb1", *, accept_new: bool = False) -> HostSettings:
+def settings(
+    tmp_path: Path,
+    text: str,
+    target: str = "lb1",
+    *,
+    accept_new: bool = False,
+    strict: bool = False,
+    identity: Path | None = None,
+) -> HostSettings:
     path = tmp_path / "config"
     path.write_text(text)
-    return resolve(
-        Target.parse(target), SshOptions(config=path, accept_new=accept_new), home=Path("/home/me")
-    )
+    options = SshOptions(config=path, accept_new=accept_new, strict=strict, identity=identity)
+    return resolve(Target.parse(target), options, home=Path("/home/me"))
 
 
 def test_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,8 +95,23 @@ def test_proxy_command_tokens(tmp_path: Path) -> None:
     ],
 )
 def test_trust(tmp_path: Path, value: str, option: bool, expected: Trust) -> None:
-    found = settings(tmp_path, f"StrictHostKeyChecking {value}\n", accept_new=option)
-    assert found.trust is expected
+    text = f"StrictHostKeyChecking {value}\n"
+    assert settings(tmp_path, text, accept_new=option).trust is expected
+    assert settings(tmp_path, text, accept_new=option, strict=True).trust is Trust.STRICT
+
+
+def test_strict_holds_for_every_hop(tmp_path: Path) -> None:
+    text = "StrictHostKeyChecking accept-new\nHost lb1\nProxyJump a,b\n"
+    (first, second) = settings(tmp_path, text, strict=True).jumps
+    assert {first.trust, second.trust} == {Trust.STRICT}
+
+
+def test_a_key_file_that_is_named_comes_first_and_for_the_node_alone(tmp_path: Path) -> None:
+    key = Path("/keys/deploy")
+    found = settings(tmp_path, "IdentityFile /a\nHost lb1\nProxyJump jump\n", identity=key)
+    assert (found.identity_files, found.identities_given) == ((key, Path("/a")), True)
+    assert found.jumps[0].identity_files == (Path("/a"),)
+    assert settings(tmp_path, "", identity=key).identity_files == (key,), "instead of the usual ones"
 
 
 @pytest.mark.parametrize(
