@@ -13,6 +13,7 @@ The tree::
     ├── ManifestError                1   nginxws.toml can't be used: all that is wrong in it
     ├── RenderError                  1   a template can't be rendered
     ├── NodeError                    1   the node can't do the job; nothing was changed
+    │   ├── NginxMissing             1   there is no NGINX on the node
     │   └── ProtocolError            1   the node's answers make no sense
     ├── ConnectionFailed             6   no connection to the node
     │   ├── AuthenticationFailed     6   the node (or its sudo) doesn't accept us
@@ -147,6 +148,10 @@ class RenderError(NginxwsError):
 
 class NodeError(NginxwsError):
     """The node can't do the job; nothing was changed."""
+
+
+class NginxMissing(NodeError):
+    """There is no NGINX on the node."""
 
 
 class ProtocolError(NodeError):

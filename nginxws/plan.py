@@ -22,7 +22,8 @@ class Put:
 
     ``adopt`` takes over an equivalent hand-written location, ``replace`` any;
     ``overwrite_drift`` replaces a managed block that was edited by hand.
-    ``server`` is ``NAME[:PORT]``, None for the only one that serves. ``templates`` is a folder of the
+    ``server`` is ``NAME[:PORT]``, None for that of ``domain`` (``NAME[:PORT]`` too) where there is such a
+    ``server_name``, else for the only one that serves. ``templates`` is a folder of the
     user's own for this route, None for those of the whole plan.
     """
 
@@ -32,15 +33,21 @@ class Put:
     overwrite_drift: bool = False
     server: str | None = None
     templates: Path | None = None
+    domain: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """A path whose managed route is to go."""
+    """A path whose managed route is to go.
+
+    With ``managed_only`` it needn't be there: a hand-written location of that path is left without a word,
+    and so is a server that isn't there any more.
+    """
 
     path: str
     overwrite_drift: bool = False
     server: str | None = None
+    managed_only: bool = False
 
 
 Wanted = Put | Drop

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nginxws.config.blocks import BlockId, ManagedBlock
-from nginxws.config.servers import ServerBlock, choose_server, named, spelling
+from nginxws.config.servers import ServerBlock, choose_server, is_called, named, spelling
 from nginxws.config.shared import BlockIndex
 from nginxws.config.splice import Splicer
 from nginxws.config.tree import ConfigTree, MappingReader, load
@@ -128,7 +128,7 @@ class _Planner:
 
     def own_block(self, want: Put) -> ManagedBlock | None:
         """The managed block that a wanted route has already."""
-        return self.site(self.server(want.server)).routes.get(want.route.path)
+        return self.site(self.server(want)).routes.get(want.route.path)
 
     @contextmanager
     def leaving(self, path: str) -> Iterator[None]:
@@ -175,8 +175,11 @@ class _Planner:
             self.sites[key] = Site(server, self.splicers[server.file.path], self.index)
         return self.sites[key]
 
-    def server(self, wanted: str | None) -> ServerBlock:
+    def server(self, want: Put) -> ServerBlock:
         """The server block that is meant, chosen once."""
+        wanted = want.server
+        if wanted is None and want.domain is not None and is_called(self.tree, want.domain):
+            wanted = want.domain
         if wanted not in self.chosen:
             self.chosen[wanted] = choose_server(self.tree, wanted)
         return self.chosen[wanted]
@@ -185,7 +188,7 @@ class _Planner:
 
     def put(self, want: Put) -> None:
         route = want.route
-        site = self.site(self.server(want.server))
+        site = self.site(self.server(want))
         for modifier, path in route.locations:
             site.claim(modifier, path, route.path)
         context = RenderContext(site.headers, self.features)
@@ -204,7 +207,7 @@ class _Planner:
         block = self.own_block(want)
         if block is None:
             return False
-        context = RenderContext(self.site(self.server(want.server)).headers, self.features)
+        context = RenderContext(self.site(self.server(want)).headers, self.features)
         rendered = render(want.route, context, want.templates or self.templates)
         return block.holds(rendered.location) and self.sharing.intact(rendered)
 
@@ -234,16 +237,27 @@ class _Planner:
         return "add" if block is None and hand is None else "change", splicer
 
     def drop(self, want: Drop) -> None:
-        servers = self.tree.http_servers() if want.server is None else named(self.tree, want.server)
-        sites = [self.site(server) for server in servers]
+        sites = [self.site(server) for server in self.meant(want)]
         found = {site.routes[want.path]: site for site in sites if want.path in site.routes}
         if len(found) > 1:
             raise self.which(want.path, found)
         if not found:
-            refuse_hand_written(want.path, (site.locations for site in sites), self.index.owner)
+            if not want.managed_only:
+                refuse_hand_written(want.path, (site.locations for site in sites), self.index.owner)
             self.changes.append(Change("unchanged", want.path, note=elsewhere(want.path, self.blocks)))
         for block, site in found.items():
             self.take_out(block, site, want.overwrite_drift)
+
+    def meant(self, want: Drop) -> Sequence[ServerBlock]:
+        """The servers that a route may have to leave."""
+        if want.server is None:
+            return self.tree.http_servers()
+        try:
+            return named(self.tree, want.server)
+        except ServerChoiceError:
+            if not want.managed_only:
+                raise
+            return ()
 
     def take_out(self, block: ManagedBlock, site: Site, overwrite_drift: bool) -> None:
         """Remove a managed route."""

@@ -48,27 +48,39 @@ def roll_out(
     every node that was changed goes back to the revision before. Ctrl-C asks every node that is under way
     to restore, and counts as a failure.
     """
-    run = _Rollout(tasks, parallel)
+    run = Rollout(tasks, parallel)
     with run.interrupts:
         run.all()
         if run.failed and on_failure == "rollback-all":
             run.take_all_back()
-    return [run.outcomes[task.node] for task in tasks]
+    return run.results()
 
 
-class _Rollout:
-    def __init__(self, tasks: Sequence[Task], parallel: int) -> None:
+class Rollout:
+    """A rollout step by step, for what has more to do between them; ``interrupts`` is entered by its owner.
+
+    ``failed`` is the first node that failed, empty if none did.
+    """
+
+    def __init__(
+        self, tasks: Sequence[Task], parallel: int = 1, interrupts: Interrupts | None = None
+    ) -> None:
         self.tasks = tasks
         self.parallel = parallel
-        self.interrupts = Interrupts()
+        self.interrupts = interrupts or Interrupts()
         self.outcomes: dict[str, NodeOutcome] = {}
-        self.failed = ""  # the first node that failed
+        self.failed = ""
+
+    def results(self) -> list[NodeOutcome]:
+        """What became of every node, in the tasks' order; as it was before where nothing was tried."""
+        return [self.outcomes.get(task.node, task.outcome) for task in self.tasks]
 
     @property
     def stopping(self) -> bool:
         return bool(self.failed) or self.interrupts.asked
 
     def all(self) -> None:
+        """Carry all tasks out, until one fails."""
         waiting = iter(self.tasks)
         self.canary(waiting)
         self.rest(waiting)
@@ -114,7 +126,7 @@ class _Rollout:
     def take_all_back(self) -> None:
         """Every node that was changed, the last one first."""
         for task in reversed(self.tasks):
-            outcome = self.outcomes[task.node]
+            outcome = self.outcomes.get(task.node, task.outcome)
             if outcome.applied is None:
                 continue
             try:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import click
 
-from nginxws.cli import COMMANDS, cli
+from nginxws.cli import cli
+from nginxws.cli.group import LazyGroup
 from nginxws.manifest import schema
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,32 +36,51 @@ or `1d`. What the exit codes mean stands in [exit-codes.md](exit-codes.md), what
 
 def page() -> str:
     """The whole page."""
-    parts = [_HEAD, "\n".join(_contents())]
     with click.Context(cli, info_name="nginxws", **cli.context_settings) as root:
-        for name in COMMANDS:
-            command = cli.get_command(root, name)
-            assert command is not None
-            parts.append("\n".join(_section(command, name, root)))
+        parts = [_HEAD, "\n".join(_contents(root))]
+        for command, context in _commands(root):
+            parts.append("\n".join(_section(command, context)))
     return "\n".join(parts)
 
 
-def _contents() -> Iterator[str]:
+def _commands(parent: click.Context) -> Iterator[tuple[click.Command, click.Context]]:
+    """Every command and its context; those of a group come after the group."""
+    group = parent.command
+    if isinstance(group, click.Group):
+        for name in group.list_commands(parent):
+            command = group.get_command(parent, name)
+            assert command is not None
+            context = click.Context(command, info_name=name, parent=parent)
+            yield command, context
+            yield from _commands(context)
+
+
+def _name(context: click.Context) -> str:
+    return context.command_path.partition(" ")[2]
+
+
+def _contents(root: click.Context) -> Iterator[str]:
     yield "| command | what it does |"
     yield "|---|---|"
-    for name, (_module, text) in COMMANDS.items():
-        yield f"| [`{name}`](#{name}) | {text} |"
+    for _command, context in _commands(root):
+        name = _name(context)
+        assert isinstance(context.parent, click.Context)
+        group = context.parent.command
+        assert isinstance(group, LazyGroup)
+        yield f"| [`{name}`](#{name.replace(' ', '-')}) | {group.one_line(context.info_name or '')} |"
     yield ""
 
 
-def _section(command: click.Command, name: str, root: click.Context) -> Iterator[str]:
-    context = click.Context(command, info_name=name, parent=root)
-    yield f"## {name}"
+def _section(command: click.Command, context: click.Context) -> Iterator[str]:
+    yield f"## {_name(context)}"
     yield ""
     yield f"    {' '.join([context.command_path, *command.collect_usage_pieces(context)])}"
     yield ""
     for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
-        yield paragraph
+        yield paragraph.removeprefix("\b\n")
         yield ""
+    if isinstance(command, click.Group):
+        return
     yield "| option | environment variable | what it does |"
     yield "|---|---|---|"
     for parameter in command.params:

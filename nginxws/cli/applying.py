@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from nginxws import deploy
 from nginxws.cli import manifest_file, saved, signals
+from nginxws.cli.carrying import Carrying
 from nginxws.cli.change import ChangeSettings, settings_from
-from nginxws.cli.desired import Desired, Flags, Seen, refuse_blocked
-from nginxws.cli.failing import bug
+from nginxws.cli.desired import Desired, Flags, Seen
 from nginxws.cli.parameters import stands_there
 from nginxws.cli.running import times_from
-from nginxws.cli.taking_back import take_back
 from nginxws.cli.targets import ChangeTimes
 from nginxws.cli.work_tree import describe
 from nginxws.counting import count
 from nginxws.deploy import NodeOutcome, worst
-from nginxws.errors import ExitCode, Interrupted, InvalidInput, NginxwsError, StaleError
-from nginxws.nodes.interrupts import Listener
-from nginxws.nodes.link import NodeLink
-from nginxws.nodes.options import ProbePolicy
-from nginxws.nodes.reading import read_node
-from nginxws.plan import ProbePoint
+from nginxws.errors import ExitCode, InvalidInput, NginxwsError
 from nginxws.planfile import PlanFile
-from nginxws.proving import check_provable, prove_standing
 from nginxws.report.plans import is_pending, show_applied, show_plan, show_plans
 from nginxws.report.progress import Progress
 from nginxws.report.text import reporting
-from nginxws.rollout import Task, roll_out
-
-P = TypeVar("P")
-T = TypeVar("T")
-PolicyFor = Callable[[ProbePoint], ProbePolicy]
+from nginxws.rollout import roll_out
 
 
 def run(planfile: str | None, options: dict[str, Any]) -> int:
@@ -92,11 +77,13 @@ class _Apply:
             seen = [self.judged(one) for one in self.desired.see(links, self.progress, undo=undo)]
             if self.settings.dry_run:
                 return self.show_dry(seen)
-            seen = [self.vetted(one, policies) for one in seen]
+            firm = self.plan is not None or self.settings.asks
+            carrying = Carrying(self.desired, self.settings, self.progress, firm)
+            seen = [carrying.vetted(one, policies) for one in seen]
             if any(one.outcome.error is not None for one in seen):
                 return self.finish([_spared(one.outcome) for one in seen])
             self.ask(seen)
-            tasks = [self.task(one, policies[one.link.name]) for one in seen]
+            tasks = [carrying.task(one, policies[one.link.name]) for one in seen]
             how = {"parallel": options["parallel"], "on_failure": options["on_failure"]}
             outcomes = roll_out(tasks, **how)
             signals.settled()
@@ -105,17 +92,6 @@ class _Apply:
     def judged(self, one: Seen) -> Seen:
         """With an error where the node isn't as it was when the plan was saved."""
         return one if self.plan is None else replace(one, outcome=saved.compared(self.plan, one))
-
-    def vetted(self, one: Seen, policies: dict[str, PolicyFor]) -> Seen:
-        """With an error where the plan can't be carried out as a whole, or not be proved."""
-        outcome = refuse_blocked(one.outcome)
-        if outcome.error is None and outcome.plan is not None:
-            try:
-                check_provable(one.link, outcome.plan, policies[one.link.name])
-            except NginxwsError as error:
-                error.node = error.node or one.link.name
-                outcome = replace(outcome, error=error)
-        return replace(one, outcome=outcome)
 
     def ask(self, seen: Sequence[Seen]) -> None:
         """Show the plans and wait for a yes, where somebody can be asked. Raises NginxwsError for a no."""
@@ -126,48 +102,6 @@ class _Apply:
         show_plans([one.outcome for one in seen])
         if not click.confirm(f"Apply this to {count(len(changing), 'node')}?", err=True):
             raise NginxwsError("not confirmed; nothing was changed", hint="--yes asks nothing")
-
-    def task(self, one: Seen, policy: PolicyFor) -> Task:
-        on_step = self.progress.on_node(one.link.name)
-        return Task(
-            one.outcome,
-            partial(_or_bug, partial(self.carry_out, one, policy)),
-            partial(_or_bug, partial(take_back, one.link, on_step=on_step)),
-        )
-
-    def carry_out(self, one: Seen, policy: PolicyFor, listener: Listener) -> NodeOutcome:
-        """One node's part, in any thread. While somebody else is faster: planned anew, if nobody agreed."""
-        deadline = time.monotonic() + self.settings.lock_timeout
-        firm = self.plan is not None or self.settings.asks
-        outcome, tries = one.outcome, 0
-        while True:
-            try:
-                return self.once(one.link, outcome, policy, listener)
-            except StaleError:
-                if firm or time.monotonic() > deadline:
-                    raise
-            tries += 1
-            time.sleep(random.uniform(0.05, min(0.25 * tries, 3.0)))  # nosec B311  # noqa: S311 (no secret)
-            outcome = self.anew(one.link, outcome)
-
-    def anew(self, link: NodeLink, outcome: NodeOutcome) -> NodeOutcome:
-        now = read_node(link, self.progress.on_node(link.name))
-        plan, findings = self.desired.plan(now)
-        again = refuse_blocked(replace(outcome, plan=plan, findings=findings))
-        if again.error is not None:
-            raise again.error
-        return again
-
-    def once(
-        self, link: NodeLink, outcome: NodeOutcome, policy: PolicyFor, listener: Listener
-    ) -> NodeOutcome:
-        plan, on_step = outcome.plan, self.progress.on_node(link.name)
-        assert plan is not None
-        if listener.asked:
-            raise Interrupted("interrupted; nothing was changed", node=link.name)
-        if not plan.files:
-            return replace(outcome, standing=prove_standing(link, plan, policy, on_step, listener))
-        return replace(outcome, applied=deploy.apply(link, plan, policy, on_step, listener))
 
     def show_dry(self, seen: Sequence[Seen]) -> int:
         outcomes = [one.outcome for one in seen]
@@ -199,16 +133,6 @@ class _Apply:
                 places=self.desired.places(),
             )
         return code
-
-
-def _or_bug(work: Callable[[P], T], what: P) -> T:
-    """What the work comes to. Whatever goes wrong on one node, the report of the others mustn't get lost."""
-    try:
-        return work(what)
-    except NginxwsError:
-        raise
-    except Exception as error:
-        raise bug(error) from error
 
 
 def _spared(outcome: NodeOutcome) -> NodeOutcome:

@@ -80,8 +80,13 @@ class Desired:
     ) -> Iterator[list[NodeLink]]:
         """A link for every node, hung up at the end."""
         ask = progress.asking(ask_secret)
+        with self.entered(manifest_file.links(self.file, self.names, options, times, ask)) as found:
+            yield found
+
+    @contextlib.contextmanager
+    def entered(self, found: list[NodeLink]) -> Iterator[list[NodeLink]]:
+        """The links, hung up at the end."""
         with contextlib.ExitStack() as stack:
-            found = manifest_file.links(self.file, self.names, options, times, ask)
             for link in found:
                 stack.enter_context(link)
                 link.options = replace(link.options, digest=self.file.digest)
@@ -152,7 +157,7 @@ class Desired:
         """Where in the manifest each node, and each route of it, stands."""
         lines: dict[tuple[str, str], tuple[str, int]] = {}
         for name in self.names:
-            lines[name, ""] = self.file.name, self.file.positions.line(("nodes", name))
+            lines[name, ""] = self.file.place(name)
             for wanted in routes_for(self.file.manifest, name):
                 lines[name, wanted.route.path] = self.file.name, self.file.line(wanted)
         return lines

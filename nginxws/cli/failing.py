@@ -71,6 +71,8 @@ def wanted_format(arguments: Sequence[str], group: LazyGroup) -> str | None:
 
 def _has_formats(arguments: Sequence[str], group: LazyGroup) -> bool:
     """Whether the command has such an option: only then its variable means something."""
-    name = next((word for word in arguments if not word.startswith("-")), "")
-    command = group.get_command(click.Context(group), name)
+    command: click.Command | None = group
+    for word in arguments:
+        if isinstance(command, LazyGroup) and not word.startswith("-"):
+            command = command.get_command(click.Context(command), word)
     return command is not None and any("--format" in option.opts for option in command.params)

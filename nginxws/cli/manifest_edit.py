@@ -135,10 +135,10 @@ def add(file: ManifestFile, path: str, backends: Sequence[str], options: dict[st
 
     meant = _meant(file, options)
     nodes = list(dict.fromkeys(options["nodes"])) or None
-    given = given_keys(file, options)
-    after = put_route(file.text, file.name, path, backends, given, nodes=nodes, server=options["server"])
+    given, server = given_keys(file, options), options["server"]
+    after = put_route(file.text, file.name, path, backends, given, nodes=nodes, server=server, join=file.join)
     edit = ManifestEdit(file, after)
-    manifest = parse(after, file.name)
+    manifest = parse(after, file.name, file.join)
     wanted = {
         node: route
         for node in meant
@@ -163,7 +163,7 @@ def remove(file: ManifestFile, paths: Sequence[str], options: dict[str, Any]) ->
     after = file.text
     drops: dict[str, list[Put | Drop]] = {}
     for path in dict.fromkeys(paths):
-        after = drop_route(after, file.name, path, nodes=nodes, server=server)
+        after = drop_route(after, file.name, path, nodes=nodes, server=server, join=file.join)
         had = {node: _all_wanted(file.manifest, node, path, server) for node in meant}
         for node in [node for node in meant if had[node]] or meant:
             servers = {route.server for route in had[node]} or {server}

@@ -7,60 +7,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nginxws.cli import targets
+from nginxws.cli.manifest_data import ManifestFile as ManifestFile
 from nginxws.cli.manifest_path import NAME, path_meant
 from nginxws.cli.parameters import said
+from nginxws.cli.sources import refuse_unused, sources_meant
 from nginxws.cli.targets import Ask, ChangeTimes, Opening, TargetOptions, target_from
 from nginxws.errors import InvalidInput, ManifestError, NginxwsError, Problem, StaleError
 from nginxws.nodes.link import NodeLink
 from nginxws.nodes.prompt import ask_secret, asked_once
 
 if TYPE_CHECKING:
+    from nginxws.inventories.joining import Joined, Sources
     from nginxws.manifest.model import Manifest, NodeEntry
-    from nginxws.manifest.positions import KeyPath, Positions
     from nginxws.manifest.wanted import WantedRoute
     from nginxws.nodes.options import ProbePolicy
     from nginxws.plan import Put
-
-
-@dataclass(frozen=True)
-class ManifestFile:
-    """A manifest as it was read. ``digest`` is the sha256 of its bytes, in hex."""
-
-    path: Path
-    text: str
-    manifest: Manifest
-    digest: str
-
-    @property
-    def name(self) -> str:
-        """What messages call it: as it was named, or relative to the working directory if it is in it."""
-        return str(self.path)
-
-    @cached_property
-    def positions(self) -> Positions:
-        """Where its parts stand."""
-        from nginxws.manifest.positions import Positions
-
-        return Positions.of(self.text)
-
-    def line(self, wanted: WantedRoute) -> int:
-        """The line, from 1, on which a route's entry begins."""
-        return self.positions.line(("routes", wanted.number))
-
-    def error(self, path: KeyPath, message: str, hint: str | None) -> ManifestError:
-        """Something is wrong with what stands at a key."""
-        from nginxws.manifest.reading import dotted
-
-        return ManifestError(
-            [Problem(self.positions.line(path), dotted(path), message, hint)], file=self.name
-        )
-
 
 # --- the file ------------------------------------------------------------------------------------
 
@@ -71,7 +37,10 @@ def find(options: dict[str, Any]) -> ManifestFile | None:
     Raises ManifestError for what is wrong in it, InvalidInput for options that exclude each other.
     """
     path = path_meant(options)
-    return None if path is None else read(path)
+    if path is None:
+        refuse_unused(options)
+        return None
+    return read(path, sources_meant(options))
 
 
 def need(options: dict[str, Any]) -> ManifestFile:
@@ -87,8 +56,11 @@ def need(options: dict[str, Any]) -> ManifestFile:
     return found
 
 
-def read(path: Path) -> ManifestFile:
-    """Read and check a manifest. Raises ManifestError."""
+def read(path: Path, sources: Sources | None = None) -> ManifestFile:
+    """Read and check a manifest, with the nodes of ``sources``. Raises ManifestError.
+
+    InvalidInput for what is wrong in the environment's variables.
+    """
     from nginxws.manifest.reading import MAX_SIZE, parse, refuse_too_long
 
     try:
@@ -106,7 +78,16 @@ def read(path: Path) -> ManifestFile:
         raise ManifestError(
             [Problem(line, "", "isn't UTF-8 text", "save the file as UTF-8")], file=str(path)
         ) from error
-    return ManifestFile(path, text, parse(text, str(path)), hashlib.sha256(data).hexdigest())
+    joined: list[Joined] = []
+
+    def join(manifest: Manifest) -> Manifest:
+        assert sources is not None
+        joined.append(sources.join(manifest))
+        return joined[-1].manifest
+
+    manifest = parse(text, str(path), join if sources is not None else None)
+    digest = hashlib.sha256(data).hexdigest()
+    return ManifestFile(path, text, manifest, digest, sources, joined[-1] if joined else None)
 
 
 def write(file: ManifestFile, text: str) -> None:
@@ -159,7 +140,9 @@ def nodes_meant(file: ManifestFile, options: dict[str, Any]) -> list[str]:
     from nginxws.manifest.wanted import chosen_nodes
 
     if not file.manifest.nodes:
-        raise file.error(("nodes",), "no nodes", "add one: [nodes.lb1]")
+        hosts = 'name hosts or groups of the inventory at a route, as in nodes = ["balancers"]; "all" is one'
+        inventory = file.sources is not None and file.sources.inventory is not None
+        raise file.error(("nodes",), "no nodes", hosts if inventory else "add one: [nodes.lb1]")
     try:
         return chosen_nodes(file.manifest, options["nodes"] or None)
     except InvalidInput as error:
@@ -185,23 +168,26 @@ def links(
     What the command line or its environment says wins over the manifest. Raises ManifestError for what
     a node's entry says and can't be, InvalidInput for what the command line says.
     """
+    return opened(file, names, Opening(target_from(options), times or ChangeTimes(), asked_once(ask)))
+
+
+def opened(file: ManifestFile, names: Sequence[str], opening: Opening) -> list[NodeLink]:
+    """As `links`, where more than these nodes share what the command line says."""
     from nginxws.manifest.wanted import target
 
-    line = target_from(options)
-    opening = Opening(line, times or ChangeTimes(), asked_once(ask))
+    line = opening.said
     found = []
     for name in names:
         if is_direct(file, name):
             found.append(opening.link(name, name, line))
             continue
         entry = file.manifest.nodes[name]
+        over = replace(_over(line, entry), identity=file.identity(name))
         try:
-            found.append(
-                opening.link(name, target(name, entry), _over(line, entry), entry.reload_command or "")
-            )
+            found.append(opening.link(name, target(name, entry), over, entry.reload_command or ""))
         except InvalidInput as error:
             opening.link(name, "local", line)  # raises if it is the command line's own value
-            raise file.error(("nodes", name), error.message, error.hint) from error
+            raise file.node_error(name, error) from error
     return found
 
 
@@ -266,4 +252,6 @@ def put_for(file: ManifestFile, wanted: WantedRoute, **flags: bool) -> Put:
 
     folder = wanted.options.templates
     templates = None if folder is None else file.path.parent / folder
-    return Put(wanted.route, server=wanted.server, templates=templates, **flags)
+    environment = file.manifest.environment
+    domain = None if environment is None else environment.domain
+    return Put(wanted.route, server=wanted.server, templates=templates, domain=domain, **flags)

@@ -116,26 +116,58 @@ def connection_options(function: F) -> F:
         option("--manifest", type=click.Path(dir_okay=False), metavar="PATH",
                help="The manifest.  [default: nginxws.toml here or in a folder above]"),
         option("--no-manifest", is_flag=True, help="Work without a manifest."),
+        inventory_option,
         reach_options,
+    )(function)  # fmt: skip
+
+
+def environment_options(function: F) -> F:
+    """Which environment, and how its nodes are reached."""
+    return _all(
+        option("--manifest", type=click.Path(dir_okay=False), metavar="PATH",
+               help="The manifest.  [default: nginxws.toml here or in a folder above]"),
+        inventory_option,
+        reach_options,
+    )(function)  # fmt: skip
+
+
+def inventory_option(function: F) -> F:
+    """Nodes from elsewhere than the manifest."""
+    return option("--inventory", type=click.Path(dir_okay=False, allow_dash=True), metavar="FILE",
+                  help="What `ansible-inventory --list` printed (- for stdin): hosts and groups that the "
+                  "manifest names are its nodes, too.")(function)  # fmt: skip
+
+
+def ssh_options(function: F) -> F:
+    """How SSH reaches nodes, without what asks somebody or trusts a new host."""
+    return _all(
+        option("--ssh-config", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
+               help="Instead of ~/.ssh/config and /etc/ssh/ssh_config."),
+        option("--ssh-timeout", type=Seconds(), help="Longest wait for an SSH connection."),
+        option("--sudo/--no-sudo", "sudo", default=False, help="Do the node's work as root."),
+    )(function)  # fmt: skip
+
+
+def layout_options(function: F) -> F:
+    """Where nodes have their NGINX."""
+    return _all(
+        option("--nginx-conf", metavar="PATH", default="", help="The node's main configuration file."),
+        option("--nginx-bin", metavar="PATH", default="", help="The node's nginx program."),
+        option("--home", metavar="NAME", default="", help="Layout of the node's NGINX; else found out."),
+        option("--state-dir", metavar="PATH", default="", help="Where the node keeps lock, undo, revisions."),
     )(function)  # fmt: skip
 
 
 def reach_options(function: F) -> F:
     """How nodes are reached, and where their NGINX is."""
     return _all(
-        option("--ssh-config", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
-               help="Instead of ~/.ssh/config and /etc/ssh/ssh_config."),
+        ssh_options,
         option("--accept-new-host-keys", is_flag=True,
                help="Trust and write down the key of a host never seen before; changed keys are refused."),
-        option("--ssh-timeout", type=Seconds(), help="Longest wait for an SSH connection."),
-        option("--sudo/--no-sudo", "sudo", default=False, help="Do the node's work as root."),
         option("--ask-sudo-password", is_flag=True, help="Like --sudo; asks for the password."),
         option("--sudo-password-fd", type=click.IntRange(0), metavar="N",
                help="Read the sudo password from this file descriptor."),
-        option("--nginx-conf", metavar="PATH", default="", help="The node's main configuration file."),
-        option("--nginx-bin", metavar="PATH", default="", help="The node's nginx program."),
-        option("--home", metavar="NAME", default="", help="Layout of the node's NGINX; else found out."),
-        option("--state-dir", metavar="PATH", default="", help="Where the node keeps lock, undo, revisions."),
+        layout_options,
     )(function)  # fmt: skip
 
 

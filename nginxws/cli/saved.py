@@ -28,7 +28,7 @@ def save(desired: Desired, seen: Sequence[Seen]) -> PlanFile:
         created=datetime.now(UTC),
         created_by=who_am_i(),
         program=__version__,
-        manifest=desired.file.digest,
+        manifest=desired.file.planned_digest,
         options=desired.flags.as_dict(),
         nodes={one.link.name: _planned(one) for one in seen},
         report=nodes_json([one.outcome for one in seen]),
@@ -99,8 +99,11 @@ def nodes_of(saved: PlanFile, name: str, file: ManifestFile, max_age: int) -> li
     if why := saved.expired(now, timedelta(seconds=max_age)):
         more = ", or allow more with --max-age" if saved.created < now else ""
         raise StaleError(why, file=name, hint=f"{_ANEW}{more}")
-    if saved.manifest != file.digest:
-        raise StaleError("the manifest isn't the one that the plan was made from", file=file.name, hint=_ANEW)
+    if saved.manifest != file.planned_digest:
+        more = "" if file.joined is None else ", or what the inventory or variables say of its nodes,"
+        raise StaleError(
+            f"the manifest{more} isn't the one that the plan was made from", file=file.name, hint=_ANEW
+        )
     strangers = [node for node in saved.nodes if node not in file.manifest.nodes]
     if strangers or not saved.nodes:
         what = f"{strangers[0]} isn't a node of the manifest" if strangers else "it is for no node"

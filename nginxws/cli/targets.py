@@ -28,7 +28,11 @@ Ask = Callable[[str], str | None]
 
 @dataclass(frozen=True, slots=True)
 class TargetOptions:
-    """The values of ``connection_options``."""
+    """The values of ``connection_options``, and what no option says.
+
+    ``identity`` is one more key file, as by ``ssh -i``. ``strict_host_keys``: the key of a host never seen
+    before isn't accepted, whatever ssh_config says.
+    """
 
     nodes: tuple[str, ...] = ()
     ssh_config: str | None = None
@@ -41,6 +45,8 @@ class TargetOptions:
     nginx_bin: str = ""
     home: str = ""
     state_dir: str = ""
+    identity: str = ""
+    strict_host_keys: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,8 @@ class ChangeTimes:
 
 def target_from(options: dict[str, Any]) -> TargetOptions:
     """The values of ``connection_options``."""
-    return TargetOptions(**{name: options[name] for name in TargetOptions.__dataclass_fields__})
+    names = TargetOptions.__dataclass_fields__
+    return TargetOptions(**{name: options[name] for name in names if name in options})
 
 
 def open_links(
@@ -87,10 +94,17 @@ class Opening:
         """What the command line says of sudo: with a password, it holds for every node."""
         return sudo_for(self.said, self.ask)
 
-    def link(self, name: str, reach: str, options: TargetOptions, reload_command: str = "") -> NodeLink:
+    def link(
+        self,
+        name: str,
+        reach: str,
+        options: TargetOptions,
+        reload_command: str = "",
+        script: Callable[[], bytes] | None = None,
+    ) -> NodeLink:
         """The node called ``name``, reached as ``reach`` says (a value of ``--node``). Raises InvalidInput.
 
-        ``reload_command`` holds where ``times`` has none.
+        ``reload_command`` holds where ``times`` has none; ``script`` is another one than the balancers'.
         """
         times = self.times
         home = find(options.home)
@@ -112,7 +126,7 @@ class Opening:
         target = replace(Target.parse(reach), text=name)
         connect = _connector(target, options, self.ask)
         sudo = self.sudo if self.sudo.mode is SudoMode.PASSWORD else _without_password(options)
-        return NodeLink(name, connect, sudo, node_options, remote=not target.is_local)
+        return NodeLink(name, connect, sudo, node_options, remote=not target.is_local, script=script)
 
 
 def named_nodes(nodes: Sequence[str], local_meant: bool) -> list[str]:
@@ -166,6 +180,8 @@ def _connector(target: Target, options: TargetOptions, ask: Ask) -> Callable[[],
         config=Path(options.ssh_config) if options.ssh_config else None,
         accept_new=options.accept_new_host_keys,
         connect_timeout=options.ssh_timeout,
+        identity=Path(options.identity).expanduser() if options.identity else None,
+        strict=options.strict_host_keys,
         ask=ask,
     )
     return lambda: connect(target, ssh)

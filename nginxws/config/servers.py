@@ -230,6 +230,13 @@ def named(tree: ConfigTree, wanted: str) -> list[ServerBlock]:
     return _named(tree.http_servers(), wanted) or [choose_server(tree, wanted)]
 
 
+def is_called(tree: ConfigTree, wanted: str) -> bool:
+    """Whether a server has the name of ``NAME[:PORT]``, and listens there; without a port, anywhere."""
+    with_port = _NAME_PORT.fullmatch(wanted)
+    name, port = (with_port[1], int(with_port[2])) if with_port else (wanted, None)
+    return any(port in (None, *one.ports) for one in _called(tree.http_servers(), name))
+
+
 def _best(found: Sequence[ServerBlock]) -> list[ServerBlock]:
     """Those that serve; if none does, those that could."""
     return [one for one in found if one.serves] or [one for one in found if one.reachable]

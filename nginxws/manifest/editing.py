@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from nginxws.errors import ManifestError, NginxwsError, Problem
 from nginxws.manifest import splicing
 from nginxws.manifest.model import Manifest, RouteEntry
-from nginxws.manifest.positions import Positions
-from nginxws.manifest.reading import dotted, read
+from nginxws.manifest.positions import Positions, dotted
+from nginxws.manifest.reading import Join, read
 from nginxws.manifest.wanted import chosen_nodes
 
 
@@ -28,16 +28,18 @@ def put_route(
     *,
     nodes: Sequence[str] | None = None,
     server: str | None = None,
+    join: Join | None = None,
 ) -> str:
     """The text with this route in it: a changed entry, else a new one after the others.
 
     ``options`` are the keys of the entry that are to be set (see ``RouteEntry``); what an entry that is
     there has besides stays, and so does the spelling of what means the same already. ``nodes`` are names
-    and labels, None for those of the entry that is there, or all. ``name`` is the file's. Raises
+    and labels, None for those of the entry that is there, or all. ``name`` is the file's; ``join`` as for
+    ``reading.read``. Raises
     ManifestError when the text is wrong before or after, or when the entry that is there is for other
     nodes as well; InvalidInput for an unknown node.
     """
-    manifest, positions = read(text, name)
+    manifest, positions = read(text, name, join)
     number = _entry_to_change(manifest, positions, name, path, nodes, server)
     values: dict[str, Any] = {"backends": list(backends), **options}
     wanted = tomllib.loads(text)
@@ -58,9 +60,25 @@ def put_route(
         ):
             values["nodes"] = list(nodes)
         values = {key: value for key, value in values.items() if not _means(entry, key, value)}
+        if "backend" in routes[number] and "backends" in values:
+            values["backend"] = _only(values.pop("backends"), positions, number, name)
         edited = splicing.changed(text, number, values)
         routes[number].update(values)
-    return _proved(edited, wanted, name)
+    return _proved(edited, wanted, name, join)
+
+
+def _only(backends: Sequence[str], positions: Positions, number: int, name: str) -> str:
+    """The one backend of an entry that is written with the key ``backend``; ManifestError for several."""
+    if len(backends) == 1:
+        return backends[0]
+    key = ("routes", number, "backend")
+    problem = Problem(
+        positions.line(key),
+        dotted(key),
+        f"{dotted(key)} holds one backend, not {len(backends)}",
+        "write it as backends = [...] first",
+    )
+    raise ManifestError([problem], file=name)
 
 
 def _means(entry: RouteEntry, key: str, value: Any) -> bool:
@@ -73,14 +91,20 @@ def _means(entry: RouteEntry, key: str, value: Any) -> bool:
 
 
 def drop_route(
-    text: str, name: str, path: str, *, nodes: Sequence[str] | None = None, server: str | None = None
+    text: str,
+    name: str,
+    path: str,
+    *,
+    nodes: Sequence[str] | None = None,
+    server: str | None = None,
+    join: Join | None = None,
 ) -> str:
     """The text without this route, or with fewer nodes for it; as it is when the route isn't in it.
 
     Without ``nodes`` and ``server`` all entries for the path go. Raises ManifestError when an entry is for
     other nodes as well and doesn't name them one by one; InvalidInput for an unknown node.
     """
-    manifest, positions = read(text, name)
+    manifest, positions = read(text, name, join)
     wanted = tomllib.loads(text)
     meant = set(chosen_nodes(manifest, nodes))
     for number in reversed(_entries(manifest, path, None if nodes is None else meant, server)):
@@ -96,7 +120,7 @@ def drop_route(
             raise _for_others(positions, name, number, rest)
     if not wanted.get("routes"):
         wanted.pop("routes", None)
-    return _proved(text, wanted, name)
+    return _proved(text, wanted, name, join)
 
 
 def _entries(manifest: Manifest, path: str, meant: set[str] | None, server: str | None) -> list[int]:
@@ -150,7 +174,7 @@ def _for_others(positions: Positions, name: str, number: int, rest: Sequence[str
     return ManifestError([problem], file=name)
 
 
-def _proved(text: str, wanted: Mapping[str, Any], name: str) -> str:
+def _proved(text: str, wanted: Mapping[str, Any], name: str, join: Join | None) -> str:
     """The text, if it reads as it should. Raises ManifestError for what is wrong with the new entry."""
     try:
         found = tomllib.loads(text)
@@ -158,7 +182,7 @@ def _proved(text: str, wanted: Mapping[str, Any], name: str) -> str:
         raise _cannot_edit(name) from error
     if found != wanted:
         raise _cannot_edit(name)
-    read(text, name)
+    read(text, name, join)
     return text
 
 

@@ -6,11 +6,11 @@ import re
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from nginxws import validate
 from nginxws.errors import InvalidInput
-from nginxws.manifest.fields import Entry, Line, Name, Names, NodePath, Seconds, checked, option
+from nginxws.manifest.fields import Entry, Line, Name, Names, NodePath, Seconds, checked, misfit, option
+from nginxws.manifest.jelastic import JelasticEntry
 from nginxws.validate import shown
 
 #: A WebSocket address is written into programs and pages: nothing in it may end a string there (RFC 3986).
@@ -26,7 +26,7 @@ def _domain(text: str) -> None:
     )
     validate.host(host, "domain")
     if colon:
-        validate.port(port, "domain")
+        validate.port(port, "port")
 
 
 def _address(text: str) -> None:
@@ -38,9 +38,18 @@ def _url_path(text: str) -> None:
         raise InvalidInput(f"{shown(text)} isn't a path of a URL", hint='write it like path = "/ws/"')
 
 
+def address_pattern(text: bytes) -> re.Pattern[bytes]:
+    """The regular expression of a file's address. Raises what ``re`` does."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # style advice for Python programs
+        return re.compile(text)
+
+
 def _pattern(text: str) -> None:
     try:
-        compiled = re.compile(text.encode())
+        compiled = address_pattern(text.encode())
     except (re.error, OverflowError, RecursionError) as error:
         raise InvalidInput(
             f"isn't a regular expression: {error}", hint="see docs.python.org/library/re"
@@ -64,10 +73,18 @@ def _target(text: str) -> None:
         )
 
 
+def _file(text: str) -> None:
+    if ".." in text.split("/") or text.endswith("/"):
+        raise InvalidInput(
+            f"{shown(text)} isn't a file of the application",
+            hint="write it without .. and without / at its end",
+        )
+
+
 class AddressEntry(Entry):
     """A file in which the application's WebSocket address stands, and how it is found there, exactly once."""
 
-    file: Line = Field(
+    file: Annotated[Line, checked(_file)] = Field(
         description="Relative: in the source, or below the target; absolute: a file of the node."
     )
     pattern: Annotated[Line, checked(_pattern)] | None = option(
@@ -82,10 +99,12 @@ class AddressEntry(Entry):
 
     @model_validator(mode="after")
     def _one_way(self) -> AddressEntry:
-        if (self.pattern is None) == (self.placeholder is None):
-            raise PydanticCustomError("one_way", "say either pattern or placeholder")
-        if ".." in self.file.split("/") or self.file.endswith("/"):
-            raise PydanticCustomError("file", "file must be a file of the application, without ..")
+        if self.pattern is not None and self.placeholder is not None:
+            raise misfit("stands beside pattern", "placeholder", hint="say one of them")
+        if self.pattern is None and self.placeholder is None:
+            raise misfit(
+                "has neither pattern nor placeholder", hint='write one, like placeholder = "{{WS_URL}}"'
+            )
         return self
 
 
@@ -115,12 +134,16 @@ class AppEntry(Entry):
     @model_validator(mode="after")
     def _fits(self) -> AppEntry:
         if self.source is not None and self.target is None:
-            raise PydanticCustomError("target", "source needs a target: the folder that it is deployed to")
+            raise misfit("needs a target", "source", hint='add target = "/srv/chat": where it is deployed to')
         if self.service is not None and self.restart is not None:
-            raise PydanticCustomError("restart", "say either service or restart")
-        relative = [one.file for one in self.websocket if not one.file.startswith("/")]
-        if relative and self.target is None:
-            raise PydanticCustomError("target", "a relative file needs a target: the folder that it is below")
+            raise misfit("stands beside service", "restart", hint="say one of them")
+        for number, one in enumerate(self.websocket):
+            if not one.file.startswith("/") and self.target is None:
+                raise misfit(
+                    f"{shown(one.file)} is relative, and there is no target that it is below",
+                    *("websocket", number, "file"),
+                    hint='add target = "/srv/chat", or write an absolute path',
+                )
         return self
 
 
@@ -136,3 +159,10 @@ class EnvironmentEntry(Entry):
     )
     wait: Seconds | None = option("Longest wait for SSH of each node; 2m if left out.")
     provider: Literal["jelastic"] | None = option("Platform that makes the nodes; none if left out.")
+    jelastic: JelasticEntry | None = option("The platform's part, for the provider jelastic.")
+
+    @model_validator(mode="after")
+    def _has_provider(self) -> EnvironmentEntry:
+        if self.provider == "jelastic" and self.jelastic is None:
+            raise misfit("needs [environment.jelastic]", "provider", hint="add it, with hoster and env_name")
+        return self

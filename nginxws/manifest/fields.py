@@ -15,12 +15,14 @@ from pydantic import (
     StringConstraints,
     WithJsonSchema,
 )
+from pydantic_core import PydanticCustomError
 
 from nginxws import validate
 from nginxws.backend import Backend
 from nginxws.errors import InvalidInput
 
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+#: What nodes, labels and applications are called.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 def checked(check: Callable[[Any], object]) -> AfterValidator:
@@ -116,7 +118,7 @@ _TIME = {
 }
 
 # A TOML array arrives as a list, which a strict tuple wouldn't take.
-Name = Annotated[str, StringConstraints(pattern=_NAME)]
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$")]
 Names = Annotated[tuple[Name, ...], Field(strict=False)]
 Seconds = Annotated[
     int, Field(ge=1, le=validate.MAX_SECONDS), BeforeValidator(_seconds), WithJsonSchema(_TIME)
@@ -140,6 +142,11 @@ Backends = Annotated[
 ]
 Line = Annotated[str, checked(_line), Field(json_schema_extra={"minLength": 1})]
 NodePath = Annotated[str, checked(_absolute), Field(json_schema_extra={"pattern": "^/"})]
+
+
+def misfit(message: str, *key: str | int, hint: str) -> PydanticCustomError:
+    """Keys of one table that don't fit together; ``key`` is the one to change, from that table on."""
+    return PydanticCustomError("misfit", "{message}", {"message": message, "key": key, "hint": hint})
 
 
 class Entry(BaseModel):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from nginxws import validate
 from nginxws.manifest.environment import AppEntry, EnvironmentEntry
@@ -25,6 +24,7 @@ from nginxws.manifest.fields import (
     Seconds,
     ca_file,
     checked,
+    misfit,
     option,
     tls_name,
 )
@@ -100,7 +100,7 @@ class RouteEntry(RouteOptions):
         if not isinstance(data, dict) or "backend" not in data:
             return data
         if "backends" in data:
-            raise PydanticCustomError("backend", "say either backend or backends")
+            raise misfit("stands beside backends", "backend", hint="say one of them")
         return {**{key: one for key, one in data.items() if key != "backend"}, "backends": [data["backend"]]}
 
 

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from nginxws.printable import one_line
+
 #: A key's place in the document: names of tables and keys, numbers of array elements.
 KeyPath = tuple[str | int, ...]
 
@@ -25,6 +27,14 @@ _STRING = re.compile(
     r"|'[^']*'"
 )
 _PLAIN_VALUE = re.compile(r"[^,\]}#\r\n]+")
+
+
+def dotted(path: KeyPath) -> str:
+    """A key as people name it: ``routes[2].path``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{one_line(part)}"
+    return text
 
 
 @dataclass(frozen=True, slots=True)

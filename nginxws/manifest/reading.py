@@ -4,43 +4,40 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from nginxws.errors import InvalidInput, ManifestError, Problem
-from nginxws.manifest.environment import AddressEntry, AppEntry, EnvironmentEntry
-from nginxws.manifest.model import FORMAT, Manifest, NodeEntry, RouteEntry, RouteOptions
-from nginxws.manifest.positions import KeyPath, Positions
-from nginxws.manifest.wanted import chosen_nodes, make_route
+from nginxws.errors import InvalidInput, ManifestError, NginxwsError, Problem
+from nginxws.manifest import apps
+from nginxws.manifest.model import FORMAT, Manifest, RouteEntry
+from nginxws.manifest.positions import KeyPath, Positions, dotted
+from nginxws.manifest.wanted import chosen_nodes, make_route, resolved
+from nginxws.manifest.wording import as_written, from_pydantic
 from nginxws.printable import one_line
 from nginxws.route import Route
 
 #: Bytes of a manifest; ten thousand routes take about two million.
 MAX_SIZE = 16 * 1024 * 1024
 
+#: Puts nodes from elsewhere into a manifest.
+Join = Callable[[Manifest], Manifest]
 #: A location: node, server, modifier, path.
 _Place = tuple[str, str | None, str, str]
 _AT_LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
-_MODELS: tuple[tuple[tuple[str, ...], type[BaseModel]], ...] = (
-    ((), Manifest),
-    (("defaults",), RouteOptions),
-    (("nodes", "*"), NodeEntry),
-    (("routes", "*"), RouteEntry),
-    (("environment",), EnvironmentEntry),
-    (("apps", "*"), AppEntry),
-    (("apps", "*", "websocket", "*"), AddressEntry),
-)
 
 
-def parse(text: str, name: str) -> Manifest:
-    """The manifest. ``name`` is what errors call the file. Raises ManifestError with every problem."""
-    return read(text, name)[0]
+def parse(text: str, name: str, join: Join | None = None) -> Manifest:
+    """The manifest. ``name`` is what errors call the file. Raises ManifestError with every problem.
+
+    ``join`` puts nodes from elsewhere into it before it is checked as a whole; what that raises is raised.
+    """
+    return read(text, name, join)[0]
 
 
-def read(text: str, name: str) -> tuple[Manifest, Positions]:
+def read(text: str, name: str, join: Join | None = None) -> tuple[Manifest, Positions]:
     """The manifest, and where in the text its parts stand. Raises ManifestError with every problem."""
     data, positions = _load(text, name)
     _check_format(data, positions, name)
@@ -49,13 +46,27 @@ def read(text: str, name: str) -> tuple[Manifest, Positions]:
         kept = list(range(len(manifest.routes)))
     except ValidationError as error:
         found = error.errors(include_url=False)
-        problems = [_from_pydantic(one, positions) for one in found]
+        problems = [from_pydantic(one, positions) for one in found]
         unknown = [tuple(one["loc"]) for one in found if one["type"] == "extra_forbidden"]
         manifest, kept = _salvaged(data, [tuple(one["loc"]) for one in found], unknown)
-    problems += [*_routes(manifest, kept, positions), *_labels(manifest, positions)]
+    if join is not None:
+        manifest = _joined(manifest, join, problems, name)
+    whole = len(kept) == len(_list(data.get("routes")))
+    problems += apps.problems(manifest, positions, all_routes=whole)
+    problems += [*_routes(apps.with_addresses(manifest), kept, positions), *_labels(manifest, positions)]
     if problems:
         raise ManifestError(sorted(problems, key=lambda problem: problem.line), file=name)
     return manifest, positions
+
+
+def _joined(manifest: Manifest, join: Join, problems: Sequence[Problem], name: str) -> Manifest:
+    """With nodes from elsewhere; what is wrong there isn't told before what is wrong here."""
+    try:
+        return join(manifest)
+    except NginxwsError:
+        if problems:
+            raise ManifestError(sorted(problems, key=lambda problem: problem.line), file=name) from None
+        raise
 
 
 def _salvaged(
@@ -80,18 +91,19 @@ def _salvaged(
         "nodes": named,
         "routes": entries,
     }
-    apps = {name: app for name, app in _table(data.get("apps")).items() if not _bad_app(name, bad)}
-    broken = {str(path[1]) for path in bad if path[0] == "apps" and len(path) > 2 and "[key]" not in path}
-    rest |= {"apps": {**apps, **dict.fromkeys(broken, _ANY_APP)}}
+    rest["apps"] = {
+        name: _ANY_APP if any(path[:2] == ("apps", name) for path in bad) else app
+        for name, app in _table(data.get("apps")).items()
+        if ("apps", name, "[key]") not in bad
+    }
+    wrong_around = any(path[0] == "environment" for path in bad)
+    rest["environment"] = _ANY_ENVIRONMENT if wrong_around else data.get("environment")
     return Manifest.model_validate({"format": FORMAT, **rest}), kept
 
 
-#: Stands for an application that something is wrong with: routes may name it all the same.
+#: Stand for an application and an environment that something is wrong with: others may lean on them.
 _ANY_APP = {"address": "localhost", "port": 1}
-
-
-def _bad_app(name: str, bad: Sequence[KeyPath]) -> bool:
-    return any(path[:2] == ("apps", name) for path in bad)
+_ANY_ENVIRONMENT = {"domain": "localhost"}
 
 
 def _about_labels(path: KeyPath) -> bool:
@@ -153,76 +165,6 @@ def _check_format(data: Mapping[str, Any], positions: Positions, name: str) -> N
         raise ManifestError([problem], file=name)
 
 
-# --- what pydantic says, in our words ------------------------------------------------------------
-
-
-def _from_pydantic(error: Mapping[str, Any], positions: Positions) -> Problem:
-    path: KeyPath = tuple(part for part in error["loc"] if part != "[key]")
-    key = dotted(path)
-    kind = error["type"]
-    if kind == "missing":
-        return Problem(positions.line(path[:-1]), key, f"{key} is missing", _MISSING.get(str(path[-1])))
-    if kind == "extra_forbidden":
-        return Problem(positions.line(path), key, f"unknown key {key}", _nearest_key(path))
-    cause = error.get("ctx", {}).get("error")
-    ours = cause.__cause__ if isinstance(cause, ValueError) else None
-    hint = ours.hint if isinstance(ours, InvalidInput) else _HINTS.get(kind)
-    return Problem(positions.line(path), key, f"{key}: {_words(kind, error)}", hint)
-
-
-_MISSING = {
-    "format": "begin the file with: format = 1",
-    "path": 'write it like path = "/ws/"',
-    "backends": 'write it like backends = ["10.0.0.5:8080"]',
-}
-_HINTS = {
-    "string_type": "write it in quotes",
-    "int_type": "write it without quotes",
-    "bool_type": "write true or false, without quotes",
-    "string_pattern_mismatch": "names hold letters, digits, dot, dash and underscore",
-    "tuple_type": "write it in brackets: [ … ]",
-}
-_SAID = {
-    "string_type": "must be text",
-    "int_type": "must be a number",
-    "bool_type": "must be true or false",
-    "tuple_type": "must be a list",
-    "string_pattern_mismatch": "isn't a name",
-    "model_type": "must be a table",
-    "model_attributes_type": "must be a table",
-    "dict_type": "must be a table",
-}
-
-
-def _words(kind: str, error: Mapping[str, Any]) -> str:
-    if kind == "literal_error":
-        return f"must be {error['ctx']['expected']}"
-    return _SAID.get(kind) or one_line(str(error["msg"]).removeprefix("Value error, "))
-
-
-def _nearest_key(path: KeyPath) -> str:
-    """What could stand there instead."""
-    around, key = path[:-1], str(path[-1])
-    (model,) = (model for shape, model in _MODELS if _fits(shape, around))
-    keys = list(model.model_fields)
-    close = get_close_matches(key.replace("-", "_"), keys, n=1)
-    return f"did you mean {close[0]}?" if close else f"there are: {', '.join(keys)}"
-
-
-def _fits(shape: tuple[str, ...], path: KeyPath) -> bool:
-    return len(shape) == len(path) and all(
-        want in ("*", part) for want, part in zip(shape, path, strict=True)
-    )
-
-
-def dotted(path: KeyPath) -> str:
-    """A key as people name it: ``routes[2].path``."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{one_line(part)}"
-    return text
-
-
 # --- what the models can't know ------------------------------------------------------------------
 
 
@@ -236,7 +178,7 @@ def _routes(manifest: Manifest, kept: Sequence[int], positions: Positions) -> It
         try:
             route = make_route(manifest, entry)
         except InvalidInput as error:
-            where = _culprit(entry, error, here)
+            where = as_written(_culprit(manifest, entry, error, here), positions)
             yield Problem(positions.line(where), dotted(where), error.message, error.hint)
             continue
         places = [] if unknown else list(_places(manifest, entry, route))
@@ -247,8 +189,13 @@ def _routes(manifest: Manifest, kept: Sequence[int], positions: Positions) -> It
         taken |= dict.fromkeys(places, line)
 
 
-def _culprit(entry: RouteEntry, error: InvalidInput, here: KeyPath) -> KeyPath:
-    """The path, where nothing but it is wrong; else the whole entry: two of its keys don't fit together."""
+def _culprit(manifest: Manifest, entry: RouteEntry, error: InvalidInput, here: KeyPath) -> KeyPath:
+    """The path, or a backend that isn't there, else the whole entry: two of its keys don't fit together."""
+    for number, backend in enumerate(entry.backends):
+        try:
+            resolved(manifest, backend)
+        except InvalidInput:
+            return (*here, "backends", number)
     try:
         Route.create(entry.path, ["localhost:1"], match=entry.match)
     except InvalidInput as alone:

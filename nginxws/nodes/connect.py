@@ -17,7 +17,8 @@ class SshOptions:
     """What the command line says about SSH; it wins over ssh_config.
 
     ``config`` replaces ~/.ssh/config and /etc/ssh/ssh_config, as ``ssh -F`` does.
-    ``accept_new`` takes the key of a host never seen before and writes it down.
+    ``accept_new`` takes the key of a host never seen before and writes it down; with ``strict`` nothing
+    has that done, ssh_config neither. ``identity`` is one more key file, as by ``ssh -i``.
     ``connect_timeout`` is in seconds. ``ask`` gets a prompt and returns a secret,
     or None when there is nobody to ask.
     """
@@ -25,6 +26,8 @@ class SshOptions:
     config: Path | None = None
     accept_new: bool = False
     connect_timeout: float | None = None
+    identity: Path | None = None
+    strict: bool = False
     ask: Callable[[str], str | None] = ask_secret
 
 

@@ -69,7 +69,7 @@ def shortened(text: str) -> str:
 
 
 #: Requests that change nothing, and wait for nobody.
-_LOOKS = frozenset({"snapshot", "read", "history", "show"})
+_LOOKS = frozenset({"snapshot", "read", "history", "show", "app-look"})
 _FILES = ("paths", "reals", "stats", "access", "bytes", "sums")
 #: Frames that come once at most, in this order, by request.
 _ONCE: Mapping[str, tuple[str, ...]] = {
@@ -80,9 +80,21 @@ _ONCE: Mapping[str, tuple[str, ...]] = {
     "unlock": ("pending",),
     "history": ("revisions", "workers", "established"),
     "show": ("before", "after"),
+    "app-look": ("state", "pending", "app", "releases", "reals", "files", "bytes", "sums"),
+    "app-change": ("send", "ready"),
+    "app-down": ("send", "ready"),
+    "app-recover": ("last",),
 }
 #: Steps of a transaction in their order. After "restore" a reload and its proof may come again.
-_STEPS = ("lock", "wait", "stage", "test", "checkpoint", "activate", "reload", "prove", "commit")
+_TRANSACTION = ("lock", "wait", "stage", "test", "checkpoint", "activate", "reload", "prove", "commit")
+_CHANGE = ("lock", "wait", "stage", "checkpoint", "activate", "restart", "commit")
+_STEPS: Mapping[str, tuple[str, ...]] = {
+    "transaction": _TRANSACTION,
+    "app-change": _CHANGE,
+    "app-down": _CHANGE,
+}
+#: The step after which a node may say that it is ready, or ask for what it needs.
+_READY = {"transaction": "prove", "app-change": "activate", "app-down": "activate"}
 _UNDONE = frozenset({"restored", "edited", "broken", "stopped"})
 _OUTCOMES: Mapping[str, frozenset[str]] = {
     "snapshot": frozenset({"ok", "refused"}),
@@ -92,6 +104,13 @@ _OUTCOMES: Mapping[str, frozenset[str]] = {
     "unlock": frozenset({"ok", "refused"}),
     "history": frozenset({"ok", "refused"}),
     "show": frozenset({"ok", "refused"}),
+    "app-look": frozenset({"ok", "refused"}),
+    "app-change": _UNDONE | {"refused", "failed", "committed"},
+    "app-down": _UNDONE | {"refused", "failed", "committed"},
+    "app-recover": _UNDONE | {"ok", "refused"},
+    "install": frozenset({"ok", "refused"}),
+    "add-site": frozenset({"ok", "refused"}),
+    "drop-site": frozenset({"ok", "refused"}),
 }
 
 
@@ -135,9 +154,11 @@ class Conversation:
             )
         self._seen = place
         if frame.kind == "ready":
-            if "prove" not in self._steps or "restore" in self._steps:
+            if _READY[self._request] not in self._steps or "restore" in self._steps:
                 raise self._out_of_turn("ready")
             self._ready = True
+        elif frame.kind == "send" and ("stage" not in self._steps or "checkpoint" in self._steps):
+            raise self._out_of_turn("send")
 
     def _hear_step(self, frame: Frame) -> None:
         if self._request in _LOOKS or len(frame.payload) > 2 * PATH:
@@ -146,9 +167,10 @@ class Conversation:
         self._steps.add(name)
         if name == "commit" and not (self._ready and self._said == "commit"):
             raise Unexpected("it commits, and nobody said so")
-        if name not in _STEPS or self._request != "transaction" or "restore" in self._steps:
+        steps = _STEPS.get(self._request, ())
+        if name not in steps or "restore" in self._steps:
             return
-        place = _STEPS.index(name)
+        place = steps.index(name)
         if place < self._step or (place == self._step and name not in ("lock", "wait")):
             raise Unexpected(f"the step {name} out of turn")
         self._step = place
@@ -173,7 +195,7 @@ class Conversation:
             raise Unexpected("committed, and nobody said so")
         if "commit" not in self._steps or "restore" in self._steps:
             raise Unexpected("committed, without the step")
-        if not number(done.code):
+        if self._request == "transaction" and not number(done.code):
             raise Unexpected(f"committed as revision {done.code[:40]!r}")
 
     def _out_of_turn(self, kind: str) -> Unexpected:

@@ -36,6 +36,15 @@ REQUEST = CONFIGURATION + 32 * MIB
 FRAMES = 10_000
 """Frames that answer one request, besides two a second for the time that it may take."""
 
+EDITED = 4 * MIB
+"""Bytes of a file in which the address of an application is edited. The node's script refuses larger ones."""
+
+APP_FILES = 100
+"""Files of one application that are edited on its node. The node's script refuses more."""
+
+ARCHIVE = 320 * MIB
+"""Bytes of an application's archive: its files, a head for each. The node's script refuses a larger one."""
+
 READS = 1_000
 """Further requests for files that one snapshot may take where ``nginx -T`` can't list them."""
 
@@ -64,6 +73,13 @@ RELOADS = 12
 """Times the reload timeout that a request may take besides: four commands, the proof, the same on the way
 back, and as much again."""
 
+RESTARTS = 6
+"""Times the restart timeout that a change of an application may take besides: one, the same again by sudo,
+both on the way back, and as much again."""
+
+PROGRAMS = 4
+"""Times the patience that an installation may take: lists, packages, the service enabled and started."""
+
 STALL = 60.0
 """Seconds in which a node takes nothing of what it is sent before it is given up."""
 
@@ -81,9 +97,10 @@ def allowance(word: str, parameters: Mapping[str, str]) -> Allowance:
     """What a request with these parameters may cost, by the timeouts that it carries (in seconds)."""
     seconds = WORK
     size = REQUEST + CONFIGURATION if word == "show" else REQUEST  # a file twice: before, and after
-    if word not in ("snapshot", "read", "history", "show"):
-        lock, reload, confirm = (
-            float(parameters.get(f"{name}-timeout", "0")) for name in ("lock", "reload", "confirm")
+    if word not in ("snapshot", "read", "history", "show", "app-look"):
+        lock, reload, confirm, restart = (
+            float(parameters.get(f"{name}-timeout", "0")) for name in ("lock", "reload", "confirm", "restart")
         )
-        seconds += lock + RELOADS * reload + confirm
+        seconds += lock + RELOADS * reload + confirm + RESTARTS * restart
+        seconds += PROGRAMS * float(parameters.get("patience", "0"))
     return Allowance(seconds, size, frames=FRAMES + int(2 * seconds))

@@ -22,6 +22,7 @@ class NodeLink:
     """One balancer, reached through ``connect``.
 
     ``remote`` says whether it is another machine, reached by SSH; None: if it isn't called ``local``.
+    ``script`` gives the text of another script than the balancers'.
     """
 
     def __init__(
@@ -32,21 +33,28 @@ class NodeLink:
         options: NodeOptions,
         *,
         remote: bool | None = None,
+        script: Callable[[], bytes] | None = None,
     ) -> None:
         self.name = name
         self.is_remote = name != "local" if remote is None else remote
         self.options = options
         self._connect = connect
         self._sudo = sudo
+        self._script = script
         self._transport: Transport | None = None
         self._session: Session | None = None
+
+    def open(self) -> Transport:
+        """The connection, made on first use. Raises ConnectionFailed and its kin."""
+        if self._transport is None:
+            self._transport = self._connect()
+        return self._transport
 
     def session(self) -> Session:
         """The running node script; started on first use. Raises ConnectionFailed and its kin."""
         if self._session is None:
-            if self._transport is None:
-                self._transport = self._connect()
-            self._session = Session(self._transport, self._sudo, name=self.name)
+            text = None if self._script is None else self._script()
+            self._session = Session(self.open(), self._sudo, name=self.name, text=text)
         return self._session
 
     def end_session(self) -> None:
@@ -65,10 +73,9 @@ class NodeLink:
         Raises OSError when the listener can't be reached: that is an answer about
         the node. Whether the node itself is lost, the session tells.
         """
-        if self._transport is None:
-            self._transport = self._connect()
+        transport = self.open()
         try:
-            return self._transport.dial(host, port, timeout)
+            return transport.dial(host, port, timeout)
         except ConnectionFailed as error:
             raise ConnectionRefusedError(error.message) from error
 

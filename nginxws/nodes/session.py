@@ -87,6 +87,10 @@ class Session:
         self._output.allow(self._allowed if self._greeted else _BEFORE, continues=continues)
         self._send(text + tail)
 
+    def send_data(self, data: bytes) -> None:
+        """Hand over what the script has asked for, and takes by its length."""
+        self._send(data)
+
     def send_word(self, word: str) -> None:
         """Answer the script's ``ready``: ``commit`` or ``rollback REASON``."""
         if self._talk is not None:

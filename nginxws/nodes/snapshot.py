@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from nginxws.errors import NginxwsError, NodeError, ProtocolError, StaleError
+from nginxws.errors import NginxMissing, NginxwsError, NodeError, ProtocolError, StaleError
 from nginxws.nodes import limits
 from nginxws.nodes.frames import number, shortened
 from nginxws.nodes.options import NodeOptions
@@ -186,7 +186,8 @@ def _pending(lines: list[str]) -> Pending:
 def refusal(node: str, done: Done) -> NginxwsError:
     """The error for a request that the node script refused before touching anything."""
     message, hint = _REFUSALS.get(done.code, (f"the node refused: {done.code}", None))
-    return NodeError(message.format(done.text.strip()), node=node, hint=hint)
+    kind = NginxMissing if done.code == "no-nginx" else NodeError
+    return kind(message.format(done.text.strip()), node=node, hint=hint)
 
 
 _TOO_MUCH_HINT = (

@@ -95,7 +95,7 @@ def node_json(outcome: NodeOutcome) -> dict[str, Any]:
         result |= outcome.plan.as_json()
     result["findings"] = [dataclasses.asdict(finding) for finding in outcome.findings]
     result |= {"result": outcome.result, "applied": outcome.done, "revision": None, "tested": None}
-    result["probes"] = [{"route": route, **_probe_json(probe)} for route, probe in outcome.probes]
+    result["probes"] = [{"route": route, **probe_json(probe)} for route, probe in outcome.probes]
     if outcome.applied is not None:
         committed = outcome.applied.committed
         result |= {
@@ -109,7 +109,8 @@ def node_json(outcome: NodeOutcome) -> dict[str, Any]:
     return result | {"error": error_json(outcome.error)}
 
 
-def _probe_json(probe: ProbeResult) -> dict[str, Any]:
+def probe_json(probe: ProbeResult) -> dict[str, Any]:
+    """What one handshake came to."""
     return {
         "ok": probe.ok,
         "status": probe.status,

@@ -49,9 +49,14 @@ def show_plans(outcomes: Sequence[NodeOutcome]) -> None:
     """Node by node: the counts, what isn't left as it is, and the diff."""
     for outcome in outcomes:
         if outcome.plan is not None:
-            show_lines(_heading(outcome.node, outcome.plan))
-            show_diff(outcome.plan.diff)
+            show_node(outcome.node, outcome.plan)
     show_troubles(outcomes)
+
+
+def show_node(node: str, plan: NodePlan) -> None:
+    """One node's counts, what isn't left as it is, and the diff."""
+    show_lines(_heading(node, plan))
+    show_diff(plan.diff)
 
 
 def plan_json(outcomes: Sequence[NodeOutcome], code: ExitCode, saved: PlanFile) -> dict[str, Any]:
@@ -113,13 +118,14 @@ def _counts(plan: NodePlan, words: Sequence[tuple[str, str]], *, always: bool = 
 
 def _table(outcomes: Sequence[NodeOutcome]) -> Iterator[str]:
     """One line a node: its name, what became of it, how much changed, the revision."""
-    rows = [("NODE", "RESULT", "ROUTES", "REVISION"), *map(_row, outcomes)]
+    rows = [("NODE", "RESULT", "ROUTES", "REVISION"), *map(row, outcomes)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    for cells in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
-def _row(outcome: NodeOutcome) -> tuple[str, str, str, str]:
+def row(outcome: NodeOutcome) -> tuple[str, str, str, str]:
+    """A node's line of the table, cell by cell."""
     kept = outcome.taken_back or outcome.applied
     plan = outcome.plan
     if plan is None:

@@ -32,6 +32,11 @@ STEPS = {
     "commit": "committing",
     "restore": "restoring",
     "unlock": "looking at the lock",
+    "ssh": "waiting for SSH",
+    "look": "looking at the application",
+    "restart": "restarting",
+    "up": "waiting for the application",
+    "outside": "trying the address from here",
     "take-back": "taking the change back",
     "reconnect": "the connection broke: reaching the node again",
 }
@@ -41,7 +46,8 @@ class Progress:
     """Shows steps on stderr; a context manager. Threads may share it."""
 
     def __init__(self, *, verbose: bool, quiet: bool) -> None:
-        self._verbose = verbose
+        self._verbose, self._quiet = verbose, quiet
+        self._waited: set[str] = set()
         self._spin = not quiet and not verbose and sys.stderr.isatty()
         self._status: Status | None = None
         self._asking = False
@@ -59,6 +65,13 @@ class Progress:
             put(f"{one_line(node)}: {text}{extra}", err=True)
         elif self._spin:
             self._update(f"{one_line(node)}: {text}{extra}")
+
+    def waiting(self, node: str, why: str) -> None:
+        """A node can't be reached yet. That may take minutes, so it is said once without a terminal, too."""
+        if node not in self._waited and not (self._verbose or self._spin or self._quiet):
+            put(f"{one_line(node)}: {STEPS['ssh']} ({one_line(why)})", err=True)
+        self._waited.add(node)
+        self.step(node, "ssh", why)
 
     def pause(self) -> None:
         """Take the spinner off the terminal, for a question or a message."""

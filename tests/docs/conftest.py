@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
-from nginxws.cli import COMMANDS, cli
+from nginxws.cli import cli
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +28,17 @@ def pages() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def commands() -> dict[str, click.Command]:
-    """Every command by its name."""
-    context = click.Context(cli, info_name="nginxws")
-    found = {name: cli.get_command(context, name) for name in COMMANDS}
-    return {name: command for name, command in found.items() if command is not None}
+    """Every command by its name; one of a group by both names: ``env up``."""
+    return dict(_commands(click.Context(cli, info_name="nginxws")))
+
+
+def _commands(parent: click.Context) -> Iterator[tuple[str, click.Command]]:
+    group = parent.command
+    assert isinstance(group, click.Group)
+    for name in group.list_commands(parent):
+        command = group.get_command(parent, name)
+        assert command is not None
+        context = click.Context(command, info_name=name, parent=parent)
+        yield context.command_path.partition(" ")[2], command
+        if isinstance(command, click.Group):
+            yield from _commands(context)

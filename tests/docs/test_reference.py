@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import click
 import pytest
@@ -15,6 +16,7 @@ from jinja2 import Environment, meta
 from nginxws import __version__
 from nginxws.config.tree import MappingReader, load
 from nginxws.deploy import Applied, NodeOutcome
+from nginxws.environment.wanted import Url, WantedApp
 from nginxws.errors import ExitCode, NginxwsError
 from nginxws.inventory import ListedRoute
 from nginxws.nodes.homes import HOMES
@@ -23,8 +25,10 @@ from nginxws.nodes.probe.url import UrlReport
 from nginxws.nodes.probe.websocket import EchoResult, IdleResult
 from nginxws.nodes.transaction import Committed, Recovered
 from nginxws.plan import Change, NodePlan
-from nginxws.report import history, recovery, routes, status
+from nginxws.provisioning.types import AppOutcome, Outcome, Proved
+from nginxws.report import env_status, environment, history, recovery, routes, status
 from nginxws.report import probe as url_probe
+from nginxws.report.env_status import AppStanding, BalancerStanding, Standing
 from nginxws.report.outcome import as_json
 from nginxws.revision import History, Revision, RevisionFile
 from nginxws.snapshot import FileState, NginxInfo, Pending, Snapshot
@@ -58,10 +62,12 @@ def test_every_command_has_a_section_and_a_place_in_the_readme(
 def test_every_option_and_its_variable_are_documented(
     commands: dict[str, click.Command], pages: dict[str, str]
 ) -> None:
-    sections = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", pages["docs/reference/cli.md"], re.M | re.S))
+    sections = dict(
+        re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", pages["docs/reference/cli.md"], re.M | re.S)
+    )
     for name, command in commands.items():
         options = [one for one in command.params if isinstance(one, click.Option)]
-        assert options or name == "schema", "it has nothing to choose"
+        assert options or name == "schema" or isinstance(command, click.Group), "it has nothing to choose"
         for option in options:
             assert isinstance(option.envvar, str), f"{name} {option.name} has no environment variable"
             assert option.help, f"{name} {option.name} has no help"
@@ -126,10 +132,22 @@ def test_every_field_of_a_result_is_documented(pages: dict[str, str]) -> None:
             "ws://a/", UrlReport(probe, EchoResult(True, True, (), 0.0, ""), idle), ExitCode.DONE
         ),
     )
-    fields = set().union(*map(_fields, documents)) - {"lb1", "lb2"}
+    documents += _of_an_environment(outcomes, probe)
+    fields = set().union(*map(_fields, documents)) - {"lb1", "lb2", "chat"}
     assert len(fields) > 45
     for field in fields:
         assert f"`{field}`" in pages["docs/reference/json.md"], field
+
+
+def _of_an_environment(nodes: list[NodeOutcome], probe: ProbeResult) -> tuple[dict[str, Any], ...]:
+    app = WantedApp("chat", "h", 80, None, None, 3, None, None, 30, (), ())
+    outcome = Outcome((AppOutcome("chat"),), tuple(nodes), (Proved("ws://h/", "/", probe),))
+    urls = [Url("chat", "/", "ws://h/", None)]
+    found = Standing("h", urls, [AppStanding(app)], [BalancerStanding(node) for node in nodes])
+    return (
+        environment.as_json(environment.Report("env up", outcome, "h", urls), ExitCode.DONE),
+        env_status.as_json(found, ExitCode.DONE),
+    )
 
 
 def test_the_changelog_knows_this_version(pages: dict[str, str]) -> None:

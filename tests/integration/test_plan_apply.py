@@ -267,7 +267,7 @@ def test_for_those_who_review(fleet: Fleet, tmp_path: Path, backend: Backend) ->
 
     fleet.manifest.write_text("\n".join([*lines, "[[routes]]", 'path = "/x/"', 'backend = "h"', ""]))
     broken = fleet("plan", "--format", "github", env=env, code=1).out
-    assert broken.startswith(f"::error file=nginxws.toml,line={len(lines) + 1}")
+    assert broken.startswith(f"::error file=nginxws.toml,line={len(lines) + 3}")
     issues = json.loads(fleet("plan", "--format", "gitlab", code=1).out)
     assert [issue["severity"] for issue in issues] == ["major"] * len(issues)
 

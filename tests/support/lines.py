@@ -99,6 +99,10 @@ class TcpProxy:
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
 
+    def lead_to(self, port: int) -> None:
+        """Where connections go from now on."""
+        self._target = port
+
     def slow(self, seconds: float) -> None:
         self._delay = seconds
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from nginxws.nodes import limits
 
 PARTS = (
-    "setup", "talking", "tools", "nginx", "state", "others", "snapshot",
-    "transaction", "reload", "restore", "recover", "history", "requests",
+    "setup", "talking", "tools", "nginx", "lock", "state", "others", "snapshot",
+    "files", "transaction", "reload", "restore", "recover", "history", "requests",
 )  # fmt: skip
 
 

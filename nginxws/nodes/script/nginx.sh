@@ -57,6 +57,7 @@ generations() {
   fi
   ages=$(printf '%s\n' "$ages" | sort -n | awk -v gap="$gap" -v unit="$unit" \
     'NF { if (!n || $1 - last >= gap) n++; last = $1 } END { print n + 0, int(last / unit) }')
+  # shellcheck disable=SC2034 # not every script asks for both
   GENERATIONS=${ages% *} OLDEST=${ages#* }
 }
 

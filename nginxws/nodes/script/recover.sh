@@ -23,23 +23,6 @@ all_clean() {
   emit_done ok clean "$why"
 }
 
-load_pending() {
-  COUNT=0
-  [ -f "$S/pending/meta" ] || return 0
-  while IFS= read -r line; do
-    word=${line%% *} rest=${line#* }
-    case $word in
-      tx) TX=$rest ;;
-      file)
-        COUNT=$((COUNT + 1))
-        eval "how_$COUNT=\${rest%% *}"; rest=${rest#* }
-        eval "before_$COUNT=\${rest%% *}"; rest=${rest#* }
-        eval "after_$COUNT=\${rest%% *} path_$COUNT=\${rest#* } size_$COUNT=0 new_$COUNT="
-        ;;
-    esac
-  done <"$S/pending/meta"
-}
-
 # The files stay as they are, somebody's edits included, and NGINX serves them if it can.
 accept() {
   why=

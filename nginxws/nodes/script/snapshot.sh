@@ -52,8 +52,6 @@ send_files() {
   return 0
 }
 
-real_names() { realpath -- "$@" 2>/dev/null || for file in "$@"; do readlink -f "$file"; done; }
-
 # Whether the files on the lines of $1 can be sent; if not, it says so. Nothing of them is read.
 within_limits() {
   set -f; IFS=$NL

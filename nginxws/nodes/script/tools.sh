@@ -65,6 +65,8 @@ write_over() {
 }
 cut_to() { dd if=/dev/null of="$path" bs=1 seek="$1" count=0 2>/dev/null; }
 
+real_names() { realpath -- "$@" 2>/dev/null || for file in "$@"; do readlink -f "$file"; done; }
+
 flush() { sync "$@" 2>/dev/null || sync; } # old sync takes no names: then everything is flushed
 
 # NOW: seconds on a clock that nobody sets (where there is no such clock, the wall's).

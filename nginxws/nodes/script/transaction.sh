@@ -1,20 +1,5 @@
 # --- transaction --------------------------------------------------------------------------------
 
-# Calls "$@" for every file of the transaction, with the variables of file N set.
-each_file() {
-  n=0
-  while [ "$n" -lt "$COUNT" ]; do
-    n=$((n + 1))
-    path='' before='' after='' how='' size=''
-    eval "path=\$path_$n before=\$before_$n after=\$after_$n how=\$how_$n size=\$size_$n new=\$new_$n"
-    dir=${path%/*}
-    dir=${dir:-/}
-    new=${new:-$dir/.nginxws-$TX-$n.new}
-    orig=$dir/.nginxws-$TX-$n.orig
-    "$@" || return 1
-  done
-}
-
 do_transaction() {
   locate || return 0
   [ -n "$MASTER" ] || { refuse_without_master; return; }
@@ -77,8 +62,7 @@ stage_and_go() {
   [ -z "$STOP" ] || { abandon stage ''; return; }
   { each_file echo_names >"$S/staging"; } 2>/dev/null || { refuse no-space "$S"; sweep; return; }
   IN_PLACE=
-  # A blank stands there as \040, which printf knows as \0040.
-  MOUNTS=$NL$(printf %b "$(cut -d' ' -f5 /proc/self/mountinfo 2>/dev/null | sed 's/\\\([0-7][0-7][0-7]\)/\\0\1/g')")$NL
+  find_mounts
   each_file stage_file || { abandon stage "$path: $why"; return; }
   each_file check_staged || { abandon stage "$path: $why"; return; }
   may_reload || { abandon reload-denied "$why"; return; }
@@ -87,57 +71,6 @@ stage_and_go() {
   step checkpoint
   checkpoint || { overtaken_early || abandon "$lack" "$why"; return; }
   go_live
-}
-
-echo_names() { printf '%s\n%s\n' "$new" "$orig"; }
-
-# A temporary copy beside the live file, with its owner, mode and attributes, and the new bytes.
-stage_file() {
-  how=rename reason=
-  if cp --preserve=all -- "$path" "$new" 2>/dev/null || why=$(cp -p -- "$path" "$new" 2>&1); then
-    # Owner and mode, links: a copy that can't be alike, or a file with other names, keeps its inode.
-    line=$(stat -c '%u:%g:%a:%h' -- "$new" "$path" 2>/dev/null || stat -f '%u:%g:%Lp:%l' -- "$new" "$path")
-    if [ "${line%%"$NL"*}" != "${line#*"$NL"}" ]; then
-      how=inplace reason='to keep its owner'
-      [ "${line##*:}" = 1 ] || reason='hard link'
-    fi
-    case $MOUNTS in *"$NL$path$NL"*) how=inplace reason='bind mount' ;; esac
-  else
-    rm -f -- "$new" 2>/dev/null
-    disk_trouble "$why"
-    # On a full disk there is nothing to be won by writing in place.
-    case $trouble in *room*) why="no room to stage the new text beside it"; return 1 ;; esac
-    # The directory isn't ours to write: stage in the state directory, write in place.
-    new=$S/stage/$n how=inplace reason='no right to put a copy beside it'
-    if ! { mkdir -p -- "$S/stage" && cp -p -- "$path" "$new"; } 2>/dev/null; then
-      why="no room to stage the new text in $S"
-      return 1
-    fi
-  fi
-  if [ "$how" = inplace ]; then
-    may_write || return 1
-    IN_PLACE="$IN_PLACE, $path ($reason)"
-    emit inplace "$path ($reason)"
-  fi
-  eval "how_$n=\$how new_$n=\$new"
-  { take "$size" >"$new"; } 2>/dev/null && return 0
-  case $? in
-    124 | 143) why="the new text did not come within $CONFIRM_TIMEOUT s" ;; # timeout's, and old busybox's
-    *) why="no room to stage the new text in ${new%/*}" ;;
-  esac
-  return 1
-}
-
-# Opens $path for writing, which changes nothing: in some shells root passes any [ -w ].
-may_write() {
-  why=$( ( : >>"$path") 2>&1) && return 0
-  case $why in *[Rr]ead-only*) why='read-only file system' ;; *) why='permission denied' ;; esac
-  return 1
-}
-
-check_staged() {
-  why='the staged text is not what was sent (disk full, or the connection broke)'
-  has_sum "$new" "$after"
 }
 
 # The staged files at their live paths, in a mount namespace of our own: nobody else sees them there.
@@ -221,17 +154,6 @@ checkpoint() {
   mv -- "$undo" "$S/pending" && flush "$S"
 }
 
-meta_line() { printf 'file %s %s %s %s\n' "$how" "$before" "$after" "$path"; }
-
-save_copies() {
-  cp -p -- "$path" "$undo/$n.before" 2>/dev/null && cp -p -- "$new" "$undo/$n.after" 2>/dev/null || return 1
-  # The old file itself, kept under a name no glob loads: the way back needs no disk space.
-  if [ "$how" = rename ]; then ln -- "$path" "$orig" 2>/dev/null; fi
-  has_sum "$undo/$n.before" "$before" || { changed=$path; return 1; }
-}
-
-still_there() { has_sum "$path" "$before" || { changed=$path; return 1; }; }
-
 # Nothing live was touched, and somebody else has begun to edit: his turn.
 overtaken_early() {
   [ -z "$STOP" ] || return 1
@@ -240,8 +162,6 @@ overtaken_early() {
   sweep
   refuse "$kind" "$other"
 }
-
-note() { { printf '%s\n' "$1" >>"$S/pending/journal"; } 2>/dev/null; }
 
 go_live() {
   step activate "$COUNT${IN_PLACE:+, in place: ${IN_PLACE#, }}"
@@ -254,17 +174,6 @@ go_live() {
   step reload
   reload_and_prove || { undo "reload${SORT:+-$SORT}" "$why"; return; }
   wait_for_word
-}
-
-activate_file() {
-  still_there || return 1
-  why="cannot write to $S"
-  note "activating $n" || return 1
-  if [ "$how" = rename ]; then why=$(mv -f -- "$new" "$path" 2>&1) && flush "$dir" && return 0
-  else flush "$S/pending/journal" && why=$(write_over "$new" 2>&1) && flush "$path" && return 0; fi
-  disk_trouble "$why"
-  why="cannot replace it$trouble"
-  return 1
 }
 
 # The live tree passes, or fails only as it did before us.

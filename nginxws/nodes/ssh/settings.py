@@ -80,6 +80,9 @@ def resolve(target: Target, options: SshOptions, *, home: Path | None = None) ->
 def _resolve(target: Target, options: SshOptions, home: Path, *, depth: int) -> HostSettings:
     found = lookup(target.host, user=target.user, file=options.config, home=home)
     hop = _host(target, found, options, home)
+    if options.identity is not None and depth == 0:  # as `ssh -i`: for the node itself alone
+        others = hop.identity_files if hop.identities_given else ()
+        hop = replace(hop, identity_files=(options.identity, *others), identities_given=True)
     words = _jump_words(found)
     if not words:
         return hop
@@ -245,7 +248,8 @@ def _trust(found: _Found, options: SshOptions) -> Trust:
         setting = found["stricthostkeychecking"][0]
         raise setting.error(f"bad StrictHostKeyChecking {value!r}", "yes, ask or accept-new")
     # To ssh(1), 'no' and 'off' mean not to look. We always do: who trusts at first sight says accept-new.
-    return Trust.ACCEPT_NEW if options.accept_new or value == "accept-new" else Trust.STRICT
+    new = options.accept_new or value == "accept-new"
+    return Trust.ACCEPT_NEW if new and not options.strict else Trust.STRICT
 
 
 def _agent(found: _Found, expand: _Expander) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import pytest
 
-from nginxws.cli import applying
+from nginxws.cli import carrying
 from nginxws.deploy import Applied
 from nginxws.errors import NginxwsError, Restored, StaleError
 from nginxws.nodes.options import NodeOptions, ProbePolicy
@@ -96,7 +96,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     made = World()
     monkeypatch.setattr("nginxws.cli.manifest_file.links", made.open)
     monkeypatch.setattr("nginxws.nodes.reading.read_node", made.read_node)
-    monkeypatch.setattr(applying, "read_node", made.read_node)
+    monkeypatch.setattr(carrying, "read_node", made.read_node)
     monkeypatch.setattr("nginxws.deploy.apply", made.apply)
     monkeypatch.setattr("nginxws.proving.Proof._probe", lambda *_: PROVED)
     monkeypatch.chdir(tmp_path)
@@ -155,7 +155,7 @@ def test_planned_anew_it_may_be_refused(nginxws: Run, world: World, monkeypatch:
         world.files["lb1"] = HAND
         return world.read_node(link, on_step, undo=undo)
 
-    monkeypatch.setattr(applying, "read_node", read)
+    monkeypatch.setattr(carrying, "read_node", read)
     ran = nginxws("apply")
     assert ran.code == 1
     assert error_of(ran) == "error: lb1: /n.conf:1: /ws/ has a hand-written location in its way"
@@ -165,7 +165,7 @@ def test_planned_anew_it_may_be_refused(nginxws: Run, world: World, monkeypatch:
 def test_no_time_left_to_plan_anew(nginxws: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.troubles = [StaleError("the file changed", hint="again")]
     clock = iter(range(0, 1000, 100))
-    monkeypatch.setattr(applying, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(carrying, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     ran = nginxws("apply")
     assert ran.code == 7
     assert error_of(ran) == "error: lb1: the file changed"
@@ -204,7 +204,7 @@ def test_a_bug_while_planning_anew_doesnt_either(
     def read(*_: object, **__: object) -> Snapshot:
         raise ValueError("odd")
 
-    monkeypatch.setattr(applying, "read_node", read)
+    monkeypatch.setattr(carrying, "read_node", read)
     ran = nginxws("apply", "--format", "json")
     assert ran.code == 1
     nodes = json.loads(ran.out)["nodes"]
@@ -224,7 +224,7 @@ def test_a_bug_on_the_way_back_doesnt_either(
         raise ValueError("odd")
 
     monkeypatch.setattr("nginxws.deploy.apply", apply)
-    monkeypatch.setattr(applying, "take_back", take_back)
+    monkeypatch.setattr(carrying, "take_back", take_back)
     ran = nginxws("apply", "--on-failure", "rollback-all", "--format", "json")
     assert ran.code == 5
     nodes = json.loads(ran.out)["nodes"]
@@ -370,7 +370,7 @@ def test_what_cant_be_proved_is_refused_before_anything(
         if link.name == "lb2":
             raise NginxwsError("couldn't be proved", hint="else")
 
-    monkeypatch.setattr(applying, "check_provable", unprovable)
+    monkeypatch.setattr(carrying, "check_provable", unprovable)
     ran = nginxws("apply")
     assert (ran.code, world.applied) == (1, [])
     assert "error: lb2: couldn't be proved\n" in ran.err

@@ -36,7 +36,7 @@ def a_stage(folder: Path, ended: int | None = None) -> Any:
 def stay(stage: Any, *, open_browser: bool) -> None:
     async def scenario() -> None:
         with Interrupts() as interrupts:
-            await story._stay(stage, Narrator(), interrupts, open_browser)
+            await story.stay(stage, Narrator(), interrupts, open_browser)
 
     asyncio.run(scenario())
 
@@ -61,4 +61,4 @@ def test_an_nginx_that_ends_is_an_error(tmp_path: Path) -> None:
 def test_a_command_that_fails_ends_the_story(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     with pytest.raises(NginxwsError, match=f"nginxws nope ended with exit code {ExitCode.USAGE}"):
-        asyncio.run(story._nginxws(a_stage(tmp_path), Narrator(), "nope"))
+        asyncio.run(story.nginxws(a_stage(tmp_path), Narrator(), "nope"))

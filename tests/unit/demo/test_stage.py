@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from http import HTTPStatus
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -35,6 +36,6 @@ def test_an_nginx_that_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "logs" / "startup.log").touch()
     process: asyncio.subprocess.Process = SimpleNamespace(returncode=None)  # type: ignore[assignment]
     binary = Binary(Path("/nginx"), "1.22.1", frozenset())
-    port = balancer._free_port()
-    words = asyncio.run(balancer._not_ready(Balancer(binary, process, port, tmp_path)))
+    port = balancer.free_port()
+    words = asyncio.run(balancer._not_ready(Balancer(binary, process, port, tmp_path), HTTPStatus.OK))
     assert words == "(nothing within 0.05 s)"

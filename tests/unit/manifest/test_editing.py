@@ -94,6 +94,29 @@ def test_keys_are_changed_in_place_and_new_ones_follow() -> None:
     assert put(edited, "/ws/", "a:1", "c:1", "d:1", host="c.d") == edited.replace('"a.b"', '"c.d"')
 
 
+def test_a_single_backend_stays_one() -> None:
+    text = WHOLE.replace('backends = ["a:1"]', "backend  = 'a:1' # one")
+    assert put(text, "/board/", "a:1") == text
+    edited = text.replace("'a:1' # one", '"b:1 weight=2" # one')
+    assert put(text, "/board/", "b:1 weight=2") == edited
+    assert put(text, "/board/", "b:1 weight=2", host="h.x") == edited.replace(
+        '"lb2"]\n', '"lb2"]\nhost = "h.x"\n'
+    )
+    with pytest.raises(ManifestError) as caught:
+        put(text, "/board/", "a:1", "b:1")
+    line = text[: text.index("backend  =")].count("\n") + 1
+    assert (caught.value.line, caught.value.problems[0].key) == (line, "routes[1].backend")
+    assert caught.value.message == "routes[1].backend holds one backend, not 2"
+    assert caught.value.hint == "write it as backends = [...] first"
+    assert drop(text, "/board/") == drop(WHOLE, "/board/")
+
+
+def test_a_backend_that_is_an_application() -> None:
+    text = WHOLE.replace('["a:1"]', '["app:chat"]') + "[apps.chat]\nport = 8080\n"
+    assert put(text, "/board/", "app:chat", "a:1") == text.replace('["app:chat"]', '["app:chat", "a:1"]')
+    assert put(text, "/board/", "chat:8080") == text.replace('["app:chat"]', '["chat:8080"]')
+
+
 def test_a_table_in_the_entry_gives_way_to_a_value() -> None:
     edited = put(WHOLE, "/board/", "a:1", header=["X=2"])
     assert edited == WHOLE.replace('[routes.header]\nX = "1" # c\n', 'header = ["X=2"]\n')

@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from nginxws.cli.add_route import add_route
+from nginxws.environment.wanted import urls, wanted_apps
 from nginxws.errors import InvalidInput, ManifestError, Problem
 from nginxws.manifest import reading
+from nginxws.manifest.environment import AddressEntry, AppEntry, EnvironmentEntry
+from nginxws.manifest.jelastic import JelasticEntry
 from nginxws.manifest.model import Manifest, NodeEntry, RouteEntry, RouteOptions
 from nginxws.manifest.reading import parse
 from nginxws.manifest.wanted import chosen_nodes, routes_for, target
@@ -133,9 +136,7 @@ hosts = "x"
         (3, "defaults.read_timeout", "defaults.read_timeout: duration 'soon' isn't a time from 1s to 365d",
          "write it like 90s, 5m, 1h or 1d"),
         (5, "nodes.lb1.label", "unknown key nodes.lb1.label", "did you mean labels?"),
-        (7, "routes[0].backends", "routes[0].backends is missing",
-         'write it like backends = ["10.0.0.5:8080"]'),
-        (9, "routes[0].backend", "unknown key routes[0].backend", "did you mean backends?"),
+        (9, "routes[0].backend", "routes[0].backend: must be text", "write it in quotes"),
         (12, "routes[1].backends[0]", "routes[1].backends[0]: backend '10.0.0.5': the port is missing",
          "write it like 10.0.0.5:8080, [fd00::5]:8080, app.internal:8080 or unix:/run/app.sock"),
         (16, "routes[2].preset", "routes[2].preset: must be 'default' or 'plain'", None),
@@ -146,6 +147,7 @@ hosts = "x"
 
 NODES = "format = 1\n[nodes.lb1]\nlabels = ['edge']\n[nodes.lb2]\n"
 ROUTE = "[[routes]]\npath = '{}'\nbackends = ['a:1']\n"
+ONE = "[[routes]]\npath = '/a/'\nbackend = '{}'\n"
 
 
 @pytest.mark.parametrize(
@@ -209,7 +211,32 @@ ROUTE = "[[routes]]\npath = '{}'\nbackends = ['a:1']\n"
             "routes[0].backends: must not",
             None,
         ),
-        ("format = 1\nfoo = 1", 2, "unknown key foo", "there are: format, defaults, nodes, routes"),
+        ("format = 1\nfoo = 1", 2, "unknown key foo", "there are: format, defaults, nodes, apps, env"),
+        (
+            "format = 1\n" + ROUTE.format("/a/").replace("backends", "x"),
+            2,
+            "routes[0].backends is missing",
+            "[",
+        ),
+        (
+            "format = 1\n" + ROUTE.format("/a/") + "backend='a:1'",
+            5,
+            "routes[0].backend: stands beside backends",
+            "say one of them",
+        ),
+        ("format = 1\n" + ONE.format("a"), 4, "routes[0].backend: backend 'a': the port", "write it like"),
+        (
+            "format = 1\n[apps.chat]\nport=1\n" + ONE.format("app:caht"),
+            6,
+            "no application of the manifest is called caht",
+            "did you mean chat?",
+        ),
+        (
+            "format = 1\n" + ROUTE.format("/a/").replace("['a", "['b:1', 'app:x', 'a"),
+            4,
+            "no application of the manifest is called x",
+            "there are: none; add [apps.x]",
+        ),
         ("format = 1\n[nodes.a.b]", 2, "unknown key nodes.a.b", "there are"),
         ("format = 1\n[x", 2, "not TOML: Expected ']'", "toml.io"),
         ("format = 1\nx = \x07", 2, "not TOML", "toml.io"),
@@ -282,9 +309,33 @@ VALUES = st.recursive(
 )
 
 
-def tables(*models: type[BaseModel]) -> st.SearchStrategy[dict[str, object]]:
-    keys = st.sampled_from([*(key for model in models for key in model.model_fields), "oops", "label"])
-    return st.dictionaries(keys, VALUES, max_size=4)
+def tables(
+    *models: type[BaseModel], **inner: st.SearchStrategy[object]
+) -> st.SearchStrategy[dict[str, object]]:
+    """Tables with some of the models' keys, whatever stands in them, and with ``inner``'s where they are."""
+    keys = [*(key for model in models for key in model.model_fields), "oops", "label", "backend"]
+    plain = st.dictionaries(st.sampled_from(keys), VALUES, max_size=4)
+    return st.builds(lambda one, more: {**one, **more}, plain, st.fixed_dictionaries({}, optional=inner))
+
+
+ADDRESSES = st.lists(
+    st.fixed_dictionaries(
+        {"file": st.sampled_from(["/x", "x", ".."])},
+        optional={"pattern": st.sampled_from(["(a)", "("]), "placeholder": VALUES, "path": st.just("/ws/")},
+    )
+    | tables(AddressEntry),
+    max_size=2,
+)
+APPS = st.fixed_dictionaries(
+    {"port": st.sampled_from([1, 1, "1"])},
+    optional={
+        "ssh": st.sampled_from(["local", "10.0.0", "u@h:22"]),
+        "target": st.sampled_from(["/srv", "/srv/", "srv"]),
+        "source": st.just("src"),
+        "after": st.lists(st.sampled_from(["a", "b", "c"]), max_size=2),
+        "websocket": ADDRESSES,
+    },
+)
 
 
 @given(
@@ -294,7 +345,19 @@ def tables(*models: type[BaseModel]) -> st.SearchStrategy[dict[str, object]]:
             "defaults": tables(RouteOptions) | VALUES,
             "nodes": st.dictionaries(st.sampled_from(["lb1", "l b", "edge"]), tables(NodeEntry) | VALUES)
             | VALUES,
-            "routes": st.lists(tables(RouteEntry) | VALUES, max_size=3) | VALUES,
+            "routes": st.lists(tables(RouteEntry) | VALUES, max_size=3)
+            | VALUES
+            | st.lists(
+                st.fixed_dictionaries(
+                    {"path": st.sampled_from(["/a/", "/b/"]), "backend": st.sampled_from(["app:a", "app:b"])}
+                ),
+                max_size=2,
+            ),
+            "apps": st.dictionaries(st.sampled_from(["a", "b", "a b"]), APPS | tables(AppEntry) | VALUES)
+            | VALUES,
+            "environment": tables(EnvironmentEntry, jelastic=tables(JelasticEntry))
+            | st.just({"domain": "a.b"})
+            | VALUES,
             "oops": VALUES,
         },
     )
@@ -305,10 +368,13 @@ def test_whatever_stands_in_which_key(document: dict[str, object]) -> None:
     if isinstance(found, Manifest):
         for node in found.nodes:
             routes_for(found, node)
+        assert {app.name for app in wanted_apps(found)} == set(found.apps)
+        assert found.environment is None or urls(found) is not None
     else:
         assert found
 
 
+@pytest.mark.no_cover
 def test_what_is_nested_as_deep_as_can_be_is_read_or_refused() -> None:
     """Two readers go over the text: neither may give up in words of its own."""
     for depth in range(300, 500):

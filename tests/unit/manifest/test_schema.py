@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from nginxws.manifest.environment import AddressEntry, AppEntry, EnvironmentEntry
+from nginxws.manifest.jelastic import JelasticEntry, LayerEntry
 from nginxws.manifest.model import Manifest, NodeEntry, RouteEntry, RouteOptions
 from nginxws.manifest.schema import json_schema, text
 
@@ -38,16 +40,17 @@ def test_it_is_a_schema_whose_every_key_is_told() -> None:
     assert "$id" not in text()
     told = [json_schema(), *json_schema()["$defs"].values()]
     keys = {key for schema in told for key in schema["properties"]}
-    models = (Manifest, RouteOptions, RouteEntry, NodeEntry)
-    assert keys == {key for model in models for key in model.model_fields}
+    around = (EnvironmentEntry, AppEntry, AddressEntry, JelasticEntry, LayerEntry)
+    models = (Manifest, RouteOptions, RouteEntry, NodeEntry, *around)
+    assert keys == {"backend", *(key for model in models for key in model.model_fields)}
     for schema in told:
         assert schema["description"]
         assert all(one["description"] for one in schema["properties"].values())
         assert schema["additionalProperties"] is False
 
 
-def tables(model: type[RouteOptions | NodeEntry]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.dictionaries(st.sampled_from([*model.model_fields, "oops"]), VALUES, max_size=3)
+def tables(model: type[BaseModel], *more: str) -> st.SearchStrategy[dict[str, Any]]:
+    return st.dictionaries(st.sampled_from([*model.model_fields, *more, "oops"]), VALUES, max_size=3)
 
 
 @settings(max_examples=300, deadline=None)
@@ -57,7 +60,9 @@ def tables(model: type[RouteOptions | NodeEntry]) -> st.SearchStrategy[dict[str,
         optional={
             "defaults": tables(RouteOptions),
             "nodes": st.dictionaries(st.sampled_from(["lb1", "l b"]), tables(NodeEntry), max_size=1),
-            "routes": st.lists(tables(RouteEntry), max_size=1),
+            "routes": st.lists(tables(RouteEntry, "backend"), max_size=1),
+            "environment": tables(EnvironmentEntry),
+            "apps": st.dictionaries(st.sampled_from(["chat", "l b"]), tables(AppEntry), max_size=1),
         },
     )
 )
@@ -90,6 +95,16 @@ def kinds_of_errors(document: dict[str, Any]) -> set[str]:
         ({"format": 1, "routes": [{"path": "/a/", "backends": ["a:1"], "header": {"X": "1"}}]}, True),
         ({"format": 1, "routes": [{"path": "/a/", "backends": ["a:1"], "header": ["X"]}]}, False),
         ({"format": 1, "routes": [{"path": "/a/", "backends": []}]}, False),
+        ({"format": 1, "routes": [{"path": "/a/", "backend": "a:1"}]}, True),
+        ({"format": 1, "routes": [{"path": "/a/"}]}, False),
+        ({"format": 1, "routes": [{"path": "/a/", "backend": "a:1", "backends": ["a:1"]}]}, False),
+        (
+            {"format": 1, "environment": {"domain": "a.b", "jelastic": {"hoster": "h.x", "env_name": "e"}}},
+            True,
+        ),
+        ({"format": 1, "environment": {"tls": True}}, False),
+        ({"format": 1, "apps": {"chat": {"port": 1, "websocket": [{"file": "x", "pattern": "(a)"}]}}}, True),
+        ({"format": 1, "apps": {"chat": {"port": 0}}}, False),
         ({"format": 1, "defaults": {"read_timeout": ""}}, False),
         ({"format": 1, "defaults": {"read_timeout": 0}}, False),
     ],

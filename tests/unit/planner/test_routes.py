@@ -231,3 +231,27 @@ def test_the_place_is_that_of_the_file_as_it_will_be() -> None:
     assert [change.where for change in again.changes] == [marker(data, number=1), marker(data, "/d/")]
     same = plan(data, put(server="b.example"), put(server="a.example"))
     assert [change.where for change in same.changes] == [marker(data, number=1), marker(data, number=0)]
+
+
+@pytest.mark.parametrize(
+    ("domain", "server"),
+    [
+        ("b.example:8080", "b.example:8080"),
+        ("B.EXAMPLE", "b.example:8080"),
+        ("a.example:80", "a.example:80"),
+    ],
+)
+def test_the_server_of_the_environments_name_is_meant(domain: str, server: str) -> None:
+    (change,) = plan(TWO, put(domain=domain)).changes
+    assert change.server.startswith(f"{server} ")
+
+
+@pytest.mark.parametrize("domain", ["b.example:81", "c.example", None])
+def test_without_a_server_of_that_name_it_is_as_without_a_name(domain: str | None) -> None:
+    assert isinstance(failure(TWO, put(domain=domain)), ServerChoiceError)
+    assert actions(plan(SITE, put(domain=domain))) == ["add"]
+
+
+def test_what_is_said_of_the_server_counts_more() -> None:
+    (change,) = plan(TWO, put(domain="b.example", server="a.example")).changes
+    assert change.server.startswith("a.example:80 ")

@@ -1,0 +1,25 @@
+"""``nginxws env down``: our part of the environment taken back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from nginxws.cli.options import change_options, environment_options, output_options
+
+
+@click.command()
+@change_options
+@environment_options
+@output_options
+def down(**options: Any) -> int:
+    """Take our part of the environment back, to the byte, all of it or nothing.
+
+    The manifest's routes leave the balancers; edited files get the text that they had before, releases and
+    their link go, and applications are restarted. Other routes, NGINX itself and what applications wrote
+    stay. Where there is nothing of ours, nothing is touched.
+    """
+    from nginxws.cli.env_running import take_down
+
+    return take_down(options)

@@ -1,0 +1,235 @@
+"""What would change on an application's node: plain data, made from its snapshot. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from nginxws.counting import count
+from nginxws.diff import edits_between, unified
+from nginxws.environment.addresses import rewrite
+from nginxws.environment.archive import Entry, digest, pack
+from nginxws.environment.unpacking import refuse_too_much
+from nginxws.environment.wanted import WantedApp, WantedFile
+from nginxws.errors import NginxwsError, NodeError
+from nginxws.printable import one_line
+
+#: Characters of a release's name, from the digest of its archive.
+NAME_LENGTH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """A file of the node that nginxws edits, or did.
+
+    ``data`` is what stands there, None if there is no file. ``original`` is what stood there before
+    nginxws edited it; None if it never did, or if what stands there isn't what it wrote.
+    """
+
+    path: str
+    data: bytes | None = field(repr=False)
+    original: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AppSnapshot:
+    """What an application's node has now.
+
+    ``current`` is the release in use, None if there is none; ``releases`` are ours, the latest last.
+    ``foreign`` says why the link ``current`` can't be switched; empty if it can. ``pending``: an interrupted
+    change hasn't been undone yet.
+    """
+
+    current: str | None = None
+    releases: tuple[str, ...] = ()
+    foreign: str = ""
+    files: tuple[FileState, ...] = ()
+    pending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileEdit:
+    """A file of the node, edited in place."""
+
+    path: str
+    before: bytes = field(repr=False)
+    after: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release: the first digits of its archive's digest, and the archive."""
+
+    name: str
+    archive: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AppPlan:
+    """Everything that would change for one application.
+
+    ``release`` is what the link ``current`` is to point at, None if that stays; ``deployed``: it lies on the
+    node already, and only the link is switched. ``removed`` are releases that go, with the link (only in a
+    plan of `make_down_plan`). ``restart``: something changes, and there is a service or command to restart.
+    ``changes`` says all of it to people, a line each; ``diff`` is of the edited files, and of those that are
+    rewritten in the source.
+    """
+
+    name: str
+    release: Release | None = None
+    deployed: bool = False
+    edits: tuple[FileEdit, ...] = ()
+    restart: bool = False
+    changes: tuple[str, ...] = ()
+    diff: str = field(default="", repr=False)
+    removed: tuple[str, ...] = ()
+
+    @property
+    def is_noop(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.changes
+
+
+def make_app_plan(wanted: WantedApp, now: AppSnapshot, entries: tuple[Entry, ...] | None) -> AppPlan:
+    """What makes the node as it is wanted. ``entries`` are the source's, None without a source.
+
+    Files that were edited and aren't wanted any more get their original bytes back. Raises NodeError for
+    a file of the node that isn't there and for a ``current`` that isn't ours, NginxwsError for a file that
+    the source doesn't have, for an address that isn't found exactly once, and for too large a source.
+    """
+    release, source_diff = None, ""
+    if entries is not None:
+        release, source_diff = _release(wanted, now, entries)
+    edits = (*_edits(wanted, now), *_given_back(wanted, now))
+    changes = [*_said_of_release(wanted, now, release, entries or ()), *_said_of_edits(wanted, edits)]
+    return _planned(
+        wanted,
+        now,
+        changes,
+        AppPlan(
+            wanted.name,
+            release,
+            release is not None and release.name in now.releases,
+            edits,
+            diff=source_diff + _diff(edits),
+        ),
+    )
+
+
+def make_down_plan(wanted: WantedApp, now: AppSnapshot) -> AppPlan:
+    """What takes our part back: edited files get their original bytes, releases and their link go."""
+    edits = tuple(
+        FileEdit(state.path, state.data, state.original)
+        for state in now.files
+        if state.data is not None and state.original is not None
+    )
+    changes = [f"give {one_line(edit.path)} its original bytes back" for edit in edits]
+    if now.releases:
+        changes.append(f"remove {count(len(now.releases), 'release')} from {wanted.target}")
+    plan = AppPlan(wanted.name, edits=edits, diff=_diff(edits), removed=now.releases)
+    return _planned(wanted, now, changes, plan)
+
+
+def _planned(wanted: WantedApp, now: AppSnapshot, changes: list[str], plan: AppPlan) -> AppPlan:
+    """The plan with what follows from its changes: the restart, and what was left behind undone before."""
+    restart = bool(changes) and bool(wanted.service or wanted.restart)
+    if restart:
+        what = f"service {wanted.service}" if wanted.service else f"it: {one_line(wanted.restart or '')}"
+        changes = [*changes, f"restart {what}"]
+    if now.pending:
+        changes = ["undo a change that was interrupted", *changes]
+    return replace(plan, restart=restart, changes=tuple(changes))
+
+
+def _release(wanted: WantedApp, now: AppSnapshot, entries: Sequence[Entry]) -> tuple[Release | None, str]:
+    """The release that is to become the current one, None if it is, and what is rewritten in the source."""
+    if now.foreign:
+        raise NodeError(
+            f"the link can't be switched: {now.foreign}",
+            node=wanted.name,
+            file=f"{wanted.target}/current",
+            hint="move what is there away, or name another target",
+        )
+    files = {file.file: file for file in _files(wanted, in_source=True)}
+    sent = {entry.path: entry for entry in entries}
+    edits = []
+    for path, file in files.items():
+        entry = sent.get(path)
+        if entry is None or entry.link is not None:
+            raise _not_in_source(wanted, path, entries)
+        edits.append(FileEdit(path, entry.data, rewrite(entry.data, file, path)))
+        sent[path] = replace(entry, data=edits[-1].after)
+    packed = pack(sent.values())
+    refuse_too_much(len(packed), len(sent), wanted.source or "")
+    name = digest(packed)[:NAME_LENGTH]
+    return (None, "") if name == now.current else (Release(name, packed), _diff(edits))
+
+
+def _not_in_source(wanted: WantedApp, path: str, entries: Sequence[Entry]) -> NginxwsError:
+    called = posixpath.basename(path)
+    others = [one.path for one in entries if one.link is None and posixpath.basename(one.path) == called]
+    return NginxwsError(
+        f"{path} isn't a file of the source {wanted.source}",
+        node=wanted.name,
+        hint=f"did you mean {one_line(others[0])}?" if others else "its path begins at the source's top",
+    )
+
+
+def _files(wanted: WantedApp, *, in_source: bool) -> Iterator[WantedFile]:
+    return (file for file in wanted.files if file.in_source is in_source)
+
+
+def _edits(wanted: WantedApp, now: AppSnapshot) -> Iterator[FileEdit]:
+    """The wanted files of the node that say another address now."""
+    states = {state.path: state for state in now.files}
+    for file in _files(wanted, in_source=False):
+        state = states.get(file.on_node)
+        if state is None or state.data is None:
+            raise NodeError(
+                "isn't there, or isn't a file",
+                node=wanted.name,
+                file=file.on_node,
+                hint="see `file` of the application's [[websocket]] in the manifest",
+            )
+        # From the original: a placeholder is there only before it is replaced.
+        base = state.data if state.original is None else state.original
+        after = rewrite(base, file, file.on_node)
+        if after != state.data:
+            yield FileEdit(file.on_node, state.data, after)
+
+
+def _given_back(wanted: WantedApp, now: AppSnapshot) -> Iterator[FileEdit]:
+    """Files that were edited, and aren't wanted any more."""
+    meant = {file.on_node for file in _files(wanted, in_source=False)}
+    for state in now.files:
+        if state.path not in meant and state.data is not None and state.original is not None:
+            yield FileEdit(state.path, state.data, state.original)
+
+
+def _said_of_release(
+    wanted: WantedApp, now: AppSnapshot, release: Release | None, entries: Sequence[Entry]
+) -> Iterator[str]:
+    if release is None:
+        return
+    if release.name in now.releases:
+        yield f"switch {wanted.target}/current to release {release.name}, which is there already"
+        return
+    files = count(sum(not entry.is_folder for entry in entries), "file")
+    yield f"deploy {wanted.source} to {wanted.target} as release {release.name} ({files})"
+    for file in _files(wanted, in_source=True):
+        yield f"write {file.value} into its {one_line(file.file)}"
+
+
+def _said_of_edits(wanted: WantedApp, edits: Sequence[FileEdit]) -> Iterator[str]:
+    values = {file.on_node: file.value for file in _files(wanted, in_source=False)}
+    for edit in edits:
+        path = one_line(edit.path)
+        if edit.path in values:
+            yield f"write {values[edit.path]} into {path}"
+        else:
+            yield f"give {path} its original bytes back"
+
+
+def _diff(edits: Sequence[FileEdit]) -> str:
+    return "".join(unified(edit.before, edits_between(edit.before, edit.after), edit.path) for edit in edits)

@@ -1,0 +1,1 @@
+"""Platforms that make the nodes of an environment; one package each."""
