@@ -7,14 +7,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from support.browser import PHONE, PROGRAMS, Chromium, find_chromium
 from support.browser import running as browser_running
 from support.command import STUCK
-from support.nginx import NginxNode, free_port, wait_for
+from support.nginx import NginxNode, free_port
 from support.people import Person, joined
 from support.sshd import SshServer, need, running
 from support.walkthrough import Command, File, Lines, Picture, missing, replaced, steps
@@ -77,7 +77,8 @@ class Machines:
 
     def plain(self, said: str) -> str:
         """What was said, in the page's names, without what changes from run to run."""
-        return self.steady(replaced(said, {real: name for name, real in self.words.items() if name != "10.0.0.5"}))
+        names = {real: name for name, real in self.words.items() if name != "10.0.0.5"}
+        return self.steady(replaced(said, names))
 
     @staticmethod
     def steady(text: str) -> str:
@@ -114,8 +115,9 @@ class Machines:
     def browser(self, program: str) -> str:
         """A browser whose DNS knows the balancer; on its own machine, nobody listens."""
         rules = f"MAP chat.example.com 127.0.0.1:{self.node.port}, MAP localhost 127.0.0.1:{free_port()}"
-        self.program(self.bin / "chromium", f'#!/bin/sh\nexec {program} --host-resolver-rules="{rules}" "$@"\n')
-        return str(self.bin / "chromium")
+        script = self.bin / "chromium"
+        self.program(script, f'#!/bin/sh\nexec {program} --host-resolver-rules="{rules}" "$@"\n')
+        return str(script)
 
     def stop(self) -> None:
         """End the application, should it run, and NGINX."""
@@ -142,9 +144,7 @@ def machines(tmp_path: Path, page: str) -> Iterator[Machines]:
         folders = [tmp_path / "ssh-lb", tmp_path / "ssh-app"]
         for folder in folders:
             folder.mkdir()
-        one, two = (
-            stack.enter_context(running(need("sshd"), folder, (), "ed25519")) for folder in folders
-        )
+        one, two = (stack.enter_context(running(need("sshd"), folder, (), "ed25519")) for folder in folders)
         made = Machines(tmp_path, files[SITE], files[RESTART], (one, two))
         stack.callback(made.stop)
         made.node.start()
@@ -196,9 +196,10 @@ class Camera:
 
     def two_people(self, name: str) -> None:
         """Two people, one at a desk, one with a phone."""
+        desk, phone = {"width": 960, "height": 480}, PHONE | {"viewport": {"width": 390, "height": 560}}
         with (
-            joined(self.chromium, URL, "Ada", viewport={"width": 960, "height": 480}) as ada,
-            joined(self.chromium, URL, "Grace", **PHONE | {"viewport": {"width": 390, "height": 560}}) as grace,
+            joined(self.chromium, URL, "Ada", viewport=desk) as ada,
+            joined(self.chromium, URL, "Grace", **phone) as grace,
         ):
             ada.sees("Ada", "Grace")
             ada.say("Hello Grace, can you read this?")
@@ -233,9 +234,24 @@ def test_the_walk_through(machines: Machines, page: str, chromium: Chromium, pic
 
 
 def test_pictures_are_small_and_shown(pages: dict[str, str]) -> None:
-    shown = {name for text in pages.values() for name in re.findall(r"!\[[^\]]+\]\((?:[^)]*/)?([^)/]+)\)", text)}
+    links = [link for text in pages.values() for link in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)]
+    shown = {Path(link).name for link in links}
     for picture in (ROOT / "docs" / "images").iterdir():
         data = picture.read_bytes()
         assert data.startswith(b"\x89PNG\r\n"), picture.name
         assert len(data) < SMALL, f"{picture.name}: {len(data)} bytes"
         assert picture.name in shown, f"{picture.name} is on no page"
+
+
+def test_what_was_not_said_is_found() -> None:
+    said = "one\ntwo\nthree\n"
+    for shown in (said, "...\nthree\n", "one\n...\n", "one\n...\nthree\n", "...\n"):
+        assert not missing(shown, said), shown
+    for shown in (
+        "",
+        "one\n",
+        "one\n...\ntwo\n",
+        "...\none\n...\none\n...\n",
+        "one\ntwo\nthree\n...\nfour\n",
+    ):
+        assert missing(shown, said), shown

@@ -74,7 +74,7 @@ def replaced(text: str, words: Mapping[str, str]) -> str:
 
 
 def missing(shown: str, said: str) -> str:
-    """What stands on the page and wasn't said at its place, empty if nothing; ``...`` stands for any lines."""
+    """Both, if what the page shows isn't what was said, else nothing; ``...`` stands for any lines."""
     parts = [re.escape(part) for part in re.split(rf"^{re.escape(_LEFT_OUT)}\n", shown, flags=re.M)]
     if re.fullmatch(r"(?:.*\n)*?".join(parts), said):
         return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import subprocess
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def by_script(conf: Path, folder: Path, shell: str) -> bytes | None:
 def test_the_same_or_a_refusal(source: Path, tmp_path: Path) -> None:
     conf = tmp_path / "nginx.conf"
     data = source.read_bytes()
-    if b"http" not in data.split(b"server", 1)[0]:
+    if not re.search(rb"(?m)^http\b", data):
         conf.write_bytes(b"http {\n" + data + b"\n}\n")
     else:
         conf.write_bytes(data)

@@ -137,7 +137,7 @@ function simple(name,   at, i) {
     if (at && !child_column[at] && !inside) { child_line[at] = first_line; child_column[at] = first_column }
     if (at && name == "server_name") for (i = 2; i <= words; i++) names[at] = names[at] " " tolower(plain(held[i]))
     if (at && name == "listen") listens[at] = listens[at] "\n" listen_words()
-    if (at && name == "return" && plain(held[2]) ~ /^30[1278]$/) redirects[at] = 1
+    if (at && name == "return") answers[at] = 1 # every request: no location of it serves any
     if (name == "include") print_include(plain(held[2]))
     if (name == "proxy_set_header" && words == 3 && !inside) {
         if (at) server_headers[at] = server_headers[at] held[2] "\t" held[3] "\n"
@@ -179,7 +179,7 @@ function port_of(listen,   address) {
 
 function fits(at, name, port,   i, n, list) {
     if (name != "" && index(names[at] " ", " " name " ") == 0) return 0
-    if (name == "" && redirects[at] && !location_line[at]) return 0
+    if (answers[at]) return 0
     if (port == "") return 1
     n = split(substr(listens[at], 2), list, "\n")
     if (!n) return port == "80"
