@@ -36,6 +36,7 @@ from nginxws.provisioning.types import AppOutcome, Outcome
 from nginxws.provisioning.whole import Parts, carry_out
 from nginxws.report.environment import show_plans
 from nginxws.report.progress import Progress
+from nginxws.rollout import Task
 
 #: What each application's source holds.
 Sources = Mapping[str, tuple[Entry, ...]]
@@ -103,13 +104,15 @@ class Changing:
             for one in self.desired.see(links, self.progress, undo=undo)
         ]
         apps = looking()
-        return apps if self.down else [env_seeing.refuse_down(one) for one in apps], seen
+        judge = env_seeing.told_of_strangers if self.down else env_seeing.refuse_down
+        return [judge(one) for one in apps], seen
 
     def plan_app(self, node: AppNode, now: AppSnapshot) -> AppPlan:
         """What an application's node lacks, or on the way down, what it has of ours."""
+        overwrite = self.desired.flags.overwrite_drift
         if self.sources is None:
-            return make_down_plan(node.wanted, now)
-        return make_app_plan(node.wanted, now, self.sources.get(node.wanted.name))
+            return make_down_plan(node.wanted, now, overwrite=overwrite)
+        return make_app_plan(node.wanted, now, self.sources.get(node.wanted.name), overwrite=overwrite)
 
     # --- changing --------------------------------------------------------------------------------
 
@@ -132,9 +135,8 @@ class Changing:
         else:
             tasks = [carrying.task(one, policies[one.link.name]) for one in seen]
             outcome = self.carried_out(apps, tasks, policies)
-        outcome = self.installing.settled(outcome, opening, self.progress)
-        signals.settled()
-        return outcome
+        signals.settled()  # nothing is left to undo
+        return self.installing.settled(outcome, opening, self.progress)
 
     def ask(self, apps: Sequence[SeenApp], seen: Sequence[Seen]) -> None:
         """Show the plans and wait for a yes, where somebody can be asked. Raises NginxwsError for a no."""
@@ -148,7 +150,7 @@ class Changing:
             raise NginxwsError("not confirmed; nothing was changed", hint="--yes asks nothing")
 
     def carried_out(
-        self, apps: Sequence[SeenApp], tasks: Sequence[Any], policies: Mapping[str, PolicyFor]
+        self, apps: Sequence[SeenApp], tasks: Sequence[Task], policies: Mapping[str, PolicyFor]
     ) -> Outcome:
         """All of it or nothing. An application with nothing to do is left as it is."""
         changing = [one for one in apps if one.outcome.plan is not None and not one.outcome.plan.is_noop]

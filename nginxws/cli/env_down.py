@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
-from nginxws.cli.options import change_options, environment_options, output_options
+from nginxws.cli.options import change_options, environment_options, output_options, provider_option
 
 
 @click.command()
 @change_options
+@provider_option
 @environment_options
 @output_options
 def down(**options: Any) -> int:

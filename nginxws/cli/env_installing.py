@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from nginxws.cli.desired import Desired, Seen
 from nginxws.cli.environment import Environment
 from nginxws.cli.targets import Opening
-from nginxws.errors import NginxMissing, NginxwsError
+from nginxws.errors import NginxMissing, NginxwsError, NodeError
 from nginxws.provisioning.installing import Install
 from nginxws.provisioning.types import Outcome
 from nginxws.report.progress import Progress
@@ -44,6 +44,8 @@ class Installing:
         if not down and manager is None:
             error.hint = f"--install installs one; {error.hint}"
             return one
+        if not down and self.environment.entry.tls:
+            return replace(one, outcome=replace(one.outcome, error=_no_certificate(name)))
         if not down:
             self.wanted[name] = manager or ""
         return replace(one, outcome=replace(one.outcome, error=None))
@@ -89,3 +91,13 @@ class Installing:
             nodes = (replace(one, error=error) if one.node == name else one for one in outcome.nodes)
             return replace(outcome, nodes=tuple(nodes))
         return replace(outcome, sites_removed=(*outcome.sites_removed, name))
+
+
+def _no_certificate(name: str) -> NodeError:
+    """The server block that comes with NGINX is plain HTTP: with TLS, nobody would get an answer."""
+    return NodeError(
+        "there is no NGINX, and --install can't set one up for tls = true: TLS needs a certificate",
+        node=name,
+        hint="install NGINX with tls = false, get a certificate (certbot, say), then say tls = true; "
+        "or install it and write its server block by hand",
+    )

@@ -6,11 +6,12 @@ from typing import Any
 
 from nginxws.cli import env_seeing, manifest_file
 from nginxws.cli.desired import Desired
-from nginxws.cli.env_changing import read_sources
+from nginxws.cli.env_changing import Sources, read_sources
 from nginxws.cli.env_seeing import SeenApp
 from nginxws.cli.environment import AppNode, Environment
 from nginxws.cli.targets import ChangeTimes, Opening, target_from
 from nginxws.environment.plan import AppPlan, AppSnapshot, make_app_plan
+from nginxws.environment.standing import stand
 from nginxws.errors import ExitCode, NginxwsError
 from nginxws.nodes.prompt import ask_secret, asked_once
 from nginxws.provisioning.ports import listens
@@ -22,8 +23,12 @@ from nginxws.report.text import reporting
 def show_status(options: dict[str, Any]) -> int:
     """Look at everything; returns the exit code."""
     environment = Environment.need(options)
+    if environment.provider(options):
+        from nginxws.cli.env_provider import look
+    else:
+        look = _look_at_nodes
     with Progress(verbose=options["verbose"], quiet=options["quiet"]) as progress:
-        standing = _look(environment, options, progress)
+        standing = look(environment, options, progress)
         progress.pause()
     code = standing.code
     if code is ExitCode.DONE and options["detailed_exitcode"] and not standing.as_wanted:
@@ -33,7 +38,7 @@ def show_status(options: dict[str, Any]) -> int:
     return code
 
 
-def _look(environment: Environment, options: dict[str, Any], progress: Progress) -> Standing:
+def _look_at_nodes(environment: Environment, options: dict[str, Any], progress: Progress) -> Standing:
     sources = read_sources(environment)
     desired = Desired(environment.file, list(environment.manifest.nodes))
     opening = Opening(target_from(options), ChangeTimes(), asked_once(progress.asking(ask_secret)))
@@ -45,9 +50,9 @@ def _look(environment: Environment, options: dict[str, Any], progress: Progress)
     with desired.entered(found) as links, environment.app_nodes(opening) as nodes:
         lost = env_seeing.reach(links, nodes, 0, progress)
         there = [node for node in nodes if node.link not in lost]
-        looking = env_seeing.see_apps(there, plan, progress, undo=False)
+        looking = env_seeing.see_apps(there, plan, progress, undo=False, deployed=True)
         seen = desired.see([link for link in links if link not in lost], progress, undo=False)
-        apps = {one.node.wanted.name: _app(one) for one in looking()}
+        apps = {one.node.wanted.name: _app(one, sources) for one in looking()}
         balancers = {one.link.name: BalancerStanding(one.outcome, one.nginx, one.now) for one in seen}
     return Standing(
         environment.entry.domain,
@@ -57,10 +62,11 @@ def _look(environment: Environment, options: dict[str, Any], progress: Progress)
     )
 
 
-def _app(one: SeenApp) -> AppStanding:
-    wanted = one.node.wanted
+def _app(one: SeenApp, sources: Sources) -> AppStanding:
+    wanted, now, plan = one.node.wanted, one.now, one.outcome.plan
     try:
         silent = listens(one.node.link, wanted)
     except NginxwsError as error:
         silent = error.message
-    return AppStanding(wanted, one.now, one.outcome.plan, silent, one.outcome.error)
+    files = () if now is None else stand(wanted, now, plan, sources.get(wanted.name))
+    return AppStanding(wanted, now, plan, silent, one.outcome.error, files)

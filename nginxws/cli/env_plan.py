@@ -6,7 +6,14 @@ from typing import Any
 
 import click
 
-from nginxws.cli.options import Seconds, environment_options, option, output_options, take_over_options
+from nginxws.cli.options import (
+    Seconds,
+    environment_options,
+    option,
+    output_options,
+    provider_option,
+    take_over_options,
+)
 
 
 @click.command()
@@ -16,6 +23,7 @@ from nginxws.cli.options import Seconds, environment_options, option, output_opt
 @option("--detailed-exitcode", is_flag=True, help="Exit 2 when something isn't as wanted.")
 @option("--overwrite-drift", is_flag=True, help="Replace managed blocks that were edited by hand.")
 @take_over_options
+@provider_option
 @environment_options
 @output_options
 def plan(**options: Any) -> int:

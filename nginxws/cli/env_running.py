@@ -24,6 +24,8 @@ def bring_up(options: dict[str, Any]) -> int:
     """``env up``; returns the exit code."""
     environment = Environment.need(options)
     settings = settings_from(options)
+    if environment.provider(options):
+        return _provided(environment, settings, options, command="env up")
     return _run(environment, settings, options, _times(environment, settings, options), command="env up")
 
 
@@ -31,15 +33,29 @@ def show_plan(options: dict[str, Any]) -> int:
     """``env plan``: ``env up`` that changes nothing; returns the exit code."""
     names = ("detailed_exitcode", "output_format", "quiet", "verbose")
     settings = ChangeSettings(dry_run=True, **{name: options[name] for name in names})
-    return _run(Environment.need(options), settings, options, ChangeTimes(), command="env plan")
+    environment = Environment.need(options)
+    if environment.provider(options):
+        return _provided(environment, settings, options, command="env plan")
+    return _run(environment, settings, options, ChangeTimes(), command="env plan")
 
 
 def take_down(options: dict[str, Any]) -> int:
     """``env down``; returns the exit code."""
     environment = Environment.need(options)
     settings = settings_from(options)
+    if environment.provider(options):
+        return _provided(environment, settings, options, command="env down")
     times = _times(environment, settings, options)
     return _run(environment, settings, options, times, command="env down", down=True)
+
+
+def _provided(
+    environment: Environment, settings: ChangeSettings, options: dict[str, Any], *, command: str
+) -> int:
+    """The same by a platform's API."""
+    from nginxws.cli.env_provider import run
+
+    return run(environment, settings, options, command)
 
 
 def _times(environment: Environment, settings: ChangeSettings, options: dict[str, Any]) -> ChangeTimes:

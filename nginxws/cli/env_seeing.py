@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from nginxws.checks.finding import Finding
 from nginxws.cli.desired import Desired, Seen
 from nginxws.cli.environment import AppNode
+from nginxws.counting import count
 from nginxws.deploy import NodeOutcome, check_plan, refuse_stopped
 from nginxws.environment.plan import AppPlan, AppSnapshot
 from nginxws.errors import NginxwsError, NodeError
@@ -20,6 +21,7 @@ from nginxws.provisioning.ports import listens
 from nginxws.provisioning.types import AppOutcome
 from nginxws.provisioning.waiting import open_all
 from nginxws.report.progress import Progress
+from nginxws.report.text import show_warning
 from nginxws.snapshot import Snapshot
 
 #: Makes an application's plan from what its node has.
@@ -61,11 +63,18 @@ def reach(
 
 
 def see_apps(
-    nodes: Sequence[AppNode], plan: PlanApp, progress: Progress, *, undo: bool
+    nodes: Sequence[AppNode], plan: PlanApp, progress: Progress, *, undo: bool, deployed: bool = False
 ) -> Callable[[], list[SeenApp]]:
     """Begin to look at all applications at once; calling the result waits for that, and plans for each."""
     looking = [
-        Looking(node.link, node.wanted, node.options, progress.on_node(node.link.name), undo=undo)
+        Looking(
+            node.link,
+            node.wanted,
+            node.options,
+            progress.on_node(node.link.name),
+            undo=undo,
+            deployed=deployed,
+        )
         for node in nodes
     ]
     return lambda: [_seen(node, one, plan) for node, one in zip(nodes, looking, strict=True)]
@@ -75,6 +84,8 @@ def _seen(node: AppNode, looking: Looking, plan: PlanApp) -> SeenApp:
     now, name = None, node.wanted.name
     try:
         now = looking.result()
+        if now.recovered:
+            show_warning(f"{name}: undone first: {now.recovered}")
         return SeenApp(node, AppOutcome(name, plan(node, now)), now)
     except NginxwsError as error:
         error.node = error.node or name
@@ -98,6 +109,19 @@ def refuse_down(one: SeenApp) -> SeenApp:
         hint="start it there, and see what it logs; is `port` the one that it listens on?",
     )
     return replace(one, outcome=replace(outcome, error=error))
+
+
+def told_of_strangers(one: SeenApp) -> SeenApp:
+    """On the way down: with a word of releases that stay, since the node has no record of them."""
+    now = one.now
+    if now is None or now.recorded or now.pending or not now.releases:
+        return one
+    releases = f"{count(len(now.releases), 'release')} in {one.node.wanted.target}"
+    note = (
+        f"{releases} {'stays' if len(now.releases) == 1 else 'stay'}: there is no record that this application "
+        "of this manifest put that there; was it an export, another name, login or state_dir?"
+    )
+    return replace(one, outcome=replace(one.outcome, notes=(*one.outcome.notes, note)))
 
 
 def spared_app(outcome: AppOutcome) -> AppOutcome:

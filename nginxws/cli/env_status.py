@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
-from nginxws.cli.options import environment_options, option, output_options
+from nginxws.cli.options import environment_options, option, output_options, provider_option
 
 
 @click.command()
 @option("--detailed-exitcode", is_flag=True, help="Exit 2 when something isn't as wanted.")
+@provider_option
 @environment_options
 @output_options
 def status(**options: Any) -> int:

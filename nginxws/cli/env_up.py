@@ -12,6 +12,7 @@ from nginxws.cli.options import (
     environment_options,
     option,
     output_options,
+    provider_option,
     take_over_options,
 )
 
@@ -25,6 +26,7 @@ from nginxws.cli.options import (
         help="Balancers at once, after the first that changes.")  # fmt: skip
 @take_over_options
 @change_options
+@provider_option
 @environment_options
 @output_options
 def up(**options: Any) -> int:

@@ -77,6 +77,11 @@ class Environment:
             return given
         return WAIT if self.entry.wait is None else self.entry.wait
 
+    def provider(self, options: dict[str, Any]) -> bool:
+        """Whether a platform makes the nodes: the command line says so, else the manifest."""
+        given: str | None = options.get("provider")
+        return given == "jelastic" if given is not None else self.entry.provider is not None
+
     @property
     def connect(self) -> tuple[str, int] | None:
         """Where the domain is reached from here, None for where DNS says."""

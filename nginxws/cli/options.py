@@ -131,6 +131,13 @@ def environment_options(function: F) -> F:
     )(function)  # fmt: skip
 
 
+def provider_option(function: F) -> F:
+    """The platform that makes the nodes."""
+    return option("--provider", type=click.Choice(["jelastic", "none"]),
+                  help="Platform that makes the nodes, by its API; none: nodes that are there already.  "
+                  "[default: the manifest's]")(function)  # fmt: skip
+
+
 def inventory_option(function: F) -> F:
     """Nodes from elsewhere than the manifest."""
     return option("--inventory", type=click.Path(dir_okay=False, allow_dash=True), metavar="FILE",

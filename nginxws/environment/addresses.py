@@ -37,14 +37,46 @@ def rewrite(data: bytes, wanted: WantedFile, name: str) -> bytes:
     return new
 
 
+def address_in(data: bytes, wanted: WantedFile) -> bytes | None:
+    """The address that stands in a file, None where it can't be told."""
+    spans = _spans(data, wanted) if wanted.placeholder is None else _places(data, wanted.value.encode())
+    if len(spans) != 1 or spans[0][0] < 0:
+        return None
+    start, end = spans[0]
+    return data[start:end]
+
+
+def taken_out(data: bytes, original: bytes, wanted: WantedFile) -> bytes | None:
+    """A file that somebody edited after us, with the text of ``original`` where our address stands.
+
+    The same bytes where the original's text stands there again. None where that can't be told: our address
+    has to stand there once, and nothing of it in the original.
+    """
+    value = wanted.value.encode()
+    theirs = _spans(original, wanted)
+    if len(theirs) != 1 or theirs[0][0] < 0:
+        return None
+    old = original[slice(*theirs[0])]
+    if wanted.placeholder is None:
+        ours = _spans(data, wanted)
+    else:
+        ours = [] if value in original else [*_places(data, value), *_spans(data, wanted)]
+    if len(ours) != 1 or data[slice(*ours[0])] not in (value, old):
+        return None
+    start, end = ours[0]
+    return data[:start] + old + data[end:]
+
+
 def _spans(data: bytes, wanted: WantedFile) -> list[_Span]:
     if wanted.placeholder is not None:
-        # Looking ahead finds those that overlap as well: of two, which one is meant can't be said.
-        found = re.finditer(b"(?=(" + re.escape(wanted.placeholder) + b"))", data)
-    else:
-        assert wanted.pattern is not None, "one of both, as the model wants it"
-        found = address_pattern(wanted.pattern).finditer(data)
-    return [match.span(1) for match in found]
+        return _places(data, wanted.placeholder)
+    assert wanted.pattern is not None, "one of both, as the model wants it"
+    return [match.span(1) for match in address_pattern(wanted.pattern).finditer(data)]
+
+
+def _places(data: bytes, text: bytes) -> list[_Span]:
+    # Looking ahead finds those that overlap as well: of two, which one is meant can't be said.
+    return [match.span(1) for match in re.finditer(b"(?=(" + re.escape(text) + b"))", data)]
 
 
 def _not_one(data: bytes, spans: list[_Span], wanted: WantedFile, name: str) -> NginxwsError:

@@ -63,7 +63,16 @@ class Application:
     def _driven(self, decide: Decide, listener: Listener) -> AppDone:
         session = self.link.session()
         if self.down:
-            return application.down(session, self.wanted, self.options, decide, self.on_step, listener)
+            return application.down(
+                session,
+                self.wanted,
+                self.options,
+                decide,
+                self.on_step,
+                listener,
+                plan=self.plan,
+                now=self.now,
+            )
         return application.change(
             session, self.plan, self.wanted, self.options, decide, self.on_step, listener, now=self.now
         )

@@ -46,6 +46,18 @@ class AppTask:
         return self.outcome.name
 
 
+class _Ear(Listener):
+    """What an application hears of signals: nothing any more, once another has kept its change."""
+
+    def __init__(self, run: Holding) -> None:
+        super().__init__(run.interrupts)
+        self._run = run
+
+    @property
+    def asked(self) -> bool:
+        return self._run.asked
+
+
 class _Held:
     """One application under way, in a thread of its own."""
 
@@ -79,11 +91,12 @@ class _Held:
 
     def _work(self) -> None:
         try:
-            notes = self.task.change(self._decide, self._run.interrupts.listener())
+            notes = self.task.change(self._decide, _Ear(self._run))
         except NginxwsError as error:
             error.node = error.node or self.task.name
             self.outcome = self._failed(error)
         else:
+            self.up = True  # never ready where nothing was left to do
             self.outcome = replace(self.outcome, done=True, notes=tuple(notes))
         finally:
             self.ended = True
@@ -110,16 +123,17 @@ class _Held:
         return None
 
     def _stopped(self) -> bool:
-        return self._verdict.is_set() or self._run.interrupts.asked
+        return self._verdict.is_set() or self._run.asked
 
     def _failed(self, error: NginxwsError) -> AppOutcome:
         if not isinstance(error, Restored):
             return replace(self.outcome, error=error)
-        if self._run.interrupts.asked:
+        if self._run.asked:
             error = Interrupted("interrupted; the node is as it was", node=error.node)
         elif self._down:
+            detail = (error.detail or "").removeprefix(self._down).lstrip("\n")  # it repeats what we told it
             error = Restored(
-                f"{self._down}; everything was restored", node=error.node, detail=error.detail, hint=_HINT
+                f"{self._down}; everything was restored", node=error.node, detail=detail or None, hint=_HINT
             )
         elif self._refusal is not None:
             return replace(self.outcome, taken_back=True)
@@ -131,6 +145,7 @@ class Holding:
 
     def __init__(self, tasks: Sequence[AppTask], interrupts: Interrupts) -> None:
         self.interrupts = interrupts
+        self._kept = False
         self._news = threading.Condition()
         self._all = {task.name: _Held(task, self) for task in tasks}
 
@@ -138,6 +153,11 @@ class Holding:
         """Called by the threads."""
         with self._news:
             self._news.notify_all()
+
+    @property
+    def asked(self) -> bool:
+        """Whether a signal asks for the way back; too late when one has kept its change: the rest follows."""
+        return self.interrupts.asked and not self._kept
 
     @property
     def failed(self) -> str:
@@ -173,13 +193,12 @@ class Holding:
 
         Where a later one can't any more, the rest is kept all the same: the same command finishes it.
         """
-        kept = False
         for one in self._all.values():
             one.tell(None)
             one.join()
-            if one.outcome.error is not None and not kept:
+            if one.outcome.error is not None and not self._kept:
                 return False
-            kept = True
+            self._kept = True
         return True
 
     def roll_back(self, why: str) -> None:

@@ -15,28 +15,36 @@ from nginxws.nodes.reading import OnStep
 class Looking:
     """An application's node being looked at; ``result`` waits for the snapshot.
 
-    ``undo``: what an interrupted change left is undone first.
+    ``undo``: what an interrupted change left is undone first. ``deployed``: at the release's files, too.
     """
 
     def __init__(
-        self, link: NodeLink, wanted: WantedApp, options: AppOptions, on_step: OnStep, *, undo: bool
+        self,
+        link: NodeLink,
+        wanted: WantedApp,
+        options: AppOptions,
+        on_step: OnStep,
+        *,
+        undo: bool,
+        deployed: bool = False,
     ) -> None:
         self._snapshot: AppSnapshot | None = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(
             target=self._run,
-            args=(link, wanted, options, on_step, undo),
+            args=(link, wanted, options, on_step),
+            kwargs={"undo": undo, "deployed": deployed},
             name=f"look {link.name}",
             daemon=True,
         )
         self._thread.start()
 
     def _run(
-        self, link: NodeLink, wanted: WantedApp, options: AppOptions, on_step: OnStep, undo: bool
+        self, link: NodeLink, wanted: WantedApp, options: AppOptions, on_step: OnStep, **how: bool
     ) -> None:
         try:
             on_step("look", "")
-            self._snapshot = application.look(link.session(), wanted, options, undo=undo, on_step=on_step)
+            self._snapshot = application.look(link.session(), wanted, options, on_step=on_step, **how)
         except BaseException as error:  # handed to whoever asks for the result
             self._error = error
 

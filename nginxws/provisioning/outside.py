@@ -66,14 +66,19 @@ class Outside:
             f'connect = "HOST:PORT" in [environment]; {hint}'
         )
 
-    def failure(self, proofs: Sequence[Proved], *, changed: bool) -> NginxwsError | None:
-        """The error that the results stand for, None for none; ``changed``: something is taken back."""
+    def failure(
+        self, proofs: Sequence[Proved], *, changed: bool, restored: bool = True
+    ) -> NginxwsError | None:
+        """The error that the results stand for, None for none.
+
+        ``changed``: something is taken back; ``restored``: all of it.
+        """
         modes = {one.url: one.policy.mode for one in self.addresses}
         for one in proofs:
             if not one.probe.ok and modes[one.url] == "required":
-                state = "everything was restored" if changed else "nothing was changed"
-                return (Restored if changed else NginxwsError)(
-                    f"{one.url} doesn't work from here: {one.probe.message}; {state}",
+                state = "; everything was restored" if changed else "; nothing was changed"
+                return (Restored if changed and restored else NginxwsError)(
+                    f"{one.url} doesn't work from here: {one.probe.message}{state if restored else ''}",
                     detail=one.probe.detail or None,
                     hint=one.probe.hint,
                 )

@@ -51,8 +51,12 @@ class _Whole:
 
     def run(self) -> Outcome:
         with self.interrupts:
-            if not self.forward():
-                self.back()
+            kept = False
+            try:
+                kept = self.forward()
+            finally:  # a bug of ours, too, mustn't leave balancers changed
+                if not kept:
+                    self.back()
         return Outcome(tuple(self.app_results()), tuple(self.node_results()), self.proofs, self.error)
 
     def forward(self) -> bool:
@@ -70,6 +74,8 @@ class _Whole:
         for step in steps:
             step()
         told = any(isinstance(error, Interrupted | RestoreFailed) for error in self.errors())
+        if self.error is not None and any(isinstance(error, RestoreFailed) for error in self.errors()):
+            self.error = self.failure(restored=False)
         if self.interrupts.asked and not told:
             hint = "run the same command again"
             self.error = Interrupted("interrupted; everything is as it was", hint=hint)
@@ -89,9 +95,15 @@ class _Whole:
                 self.proofs = self.parts.prove.results()
         except KeyboardInterrupt:
             return False
-        changed = bool(self.parts.apps) or any(one.applied for one in self.nodes.results())
-        self.error = self.parts.prove.failure(self.proofs, changed=changed)
+        self.error = self.failure()
         return self.error is None
+
+    def failure(self, *, restored: bool = True) -> NginxwsError | None:
+        """What the proof from outside failed at."""
+        if self.parts.prove is None:
+            return None
+        changed = bool(self.parts.apps) or any(one.applied for one in self.nodes.results())
+        return self.parts.prove.failure(self.proofs, changed=changed, restored=restored)
 
     def go_on(self) -> bool:
         return not self.interrupts.asked

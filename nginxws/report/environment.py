@@ -15,6 +15,7 @@ from nginxws.provisioning.types import AppOutcome, Outcome, Proved
 from nginxws.report import plans
 from nginxws.report.document import envelope, error_json, show_json
 from nginxws.report.outcome import lines, node_json, probe_json, show_troubles
+from nginxws.report.platform import PlatformReport
 from nginxws.report.text import show_diff, show_error, show_hint, show_lines, show_warning
 
 #: How `env up` calls the server block that comes with an NGINX that it installs.
@@ -25,7 +26,8 @@ _SITE = "remove the server block that came with NGINX"
 class Report:
     """What became of an environment, or would. ``installs`` are balancers that would get an NGINX first.
 
-    ``leaving`` are those whose server block, written with it, would go.
+    ``leaving`` are those whose server block, written with it, would go. ``platform`` is the part of a
+    platform that makes the nodes.
     """
 
     command: str
@@ -35,11 +37,17 @@ class Report:
     dry_run: bool = False
     installs: Mapping[str, str] = field(default_factory=dict)
     leaving: Sequence[str] = ()
+    platform: PlatformReport | None = None
 
     @property
     def pending(self) -> bool:
         """Whether something would change."""
-        return bool(self.outcome.pending_parts or self.installs or self.leaving)
+        return bool(self.outcome.pending_parts or self.installs or self.leaving or self.platform_changes)
+
+    @property
+    def platform_changes(self) -> bool:
+        """Whether the platform's part changes something, or did."""
+        return self.platform is not None and self.platform.changes
 
 
 def show_outcome(report: Report, code: ExitCode, output_format: str, *, quiet: bool) -> None:
@@ -51,6 +59,7 @@ def show_outcome(report: Report, code: ExitCode, output_format: str, *, quiet: b
     elif quiet:
         _show_troubles(outcome)
     elif report.dry_run:
+        show_lines(report.platform.lines() if report.platform is not None else ())
         show_plans(outcome, report.installs, report.leaving)
     else:
         _show_troubles(outcome)
@@ -100,6 +109,8 @@ def _show_troubles(outcome: Outcome) -> None:
 
 def _result(report: Report) -> Iterator[str]:
     outcome = report.outcome
+    if report.platform is not None:
+        yield from report.platform.lines()
     for app in outcome.apps:
         if app.done and app.plan is not None:
             yield from (f"{app.name}: {change}" for change in app.plan.changes)
@@ -110,26 +121,29 @@ def _result(report: Report) -> Iterator[str]:
             yield from lines(node, node.plan, unchanged=False)
     for name in outcome.sites_removed:
         yield f"{name}: the server block that came with NGINX was removed"
-    yield from _table(outcome)
+    yield from _table(outcome, leaving=report.command == "env down")
     yield from _proved(outcome.proofs)
 
 
-def _table(outcome: Outcome) -> Iterator[str]:
+def _table(outcome: Outcome, *, leaving: bool) -> Iterator[str]:
     """One line a part: its name, what it is, what became of it, how much changed."""
-    rows = [("NAME", "ROLE", "RESULT", "CHANGES"), *map(_app_row, outcome.apps), *map(_row, outcome.nodes)]
+    parts = [*map(_app_row, outcome.apps), *(_row(node, leaving=leaving) for node in outcome.nodes)]
+    rows = [("NAME", "ROLE", "RESULT", "CHANGES"), *parts]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def _app_row(app: AppOutcome) -> tuple[str, str, str, str]:
-    steps = 0 if app.plan is None else len(app.plan.changes)
+    steps = 0 if app.plan is None or app.skipped else len(app.plan.changes)
     return one_line(app.name), "application", app.result, count(steps, "step") if steps else "-"
 
 
-def _row(node: NodeOutcome) -> tuple[str, str, str, str]:
+def _row(node: NodeOutcome, *, leaving: bool) -> tuple[str, str, str, str]:
     name, result, routes, _revision = plans.row(node)
-    return name, "balancer", result, routes
+    # On the way down, a route that stays as it is isn't there.
+    empty = result == "not tried" or (leaving and result == "unchanged")
+    return name, "balancer", result, "-" if empty else routes
 
 
 def _proved(proofs: Sequence[Proved]) -> Iterator[str]:
@@ -147,7 +161,7 @@ def as_json(report: Report, code: ExitCode) -> dict[str, Any]:
     errors = [str(error) for error in outcome.errors]
     return envelope(
         code,
-        changed=report.pending if report.dry_run else outcome.changed,
+        changed=report.pending if report.dry_run else outcome.changed or report.platform_changes,
         errors=errors,
         command=report.command,
         environment={
@@ -160,7 +174,13 @@ def as_json(report: Report, code: ExitCode) -> dict[str, Any]:
         apps={app.name: _app_json(app) for app in outcome.apps},
         nodes={node.node: _node_json(node, report) for node in outcome.nodes},
         urls=urls_json(report.urls),
+        **platform_json(report.platform),
     )
+
+
+def platform_json(platform: PlatformReport | None) -> dict[str, Any]:
+    """The platform's part, where there is one."""
+    return {} if platform is None else {"provider": platform.as_json()}
 
 
 def _app_json(app: AppOutcome) -> dict[str, Any]:

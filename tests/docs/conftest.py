@@ -29,7 +29,7 @@ def pages() -> dict[str, str]:
 @pytest.fixture(scope="session")
 def commands() -> dict[str, click.Command]:
     """Every command by its name; one of a group by both names: ``env up``."""
-    return dict(_commands(click.Context(cli, info_name="nginxws")))
+    return dict(_commands(click.Context(cli, info_name="nginxws", **cli.context_settings)))
 
 
 def _commands(parent: click.Context) -> Iterator[tuple[str, click.Command]]:

@@ -10,6 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
+from nginxws.cli import cli
+
 _FENCE = re.compile(r"^```(console|sh)\n(.*?)^```", re.M | re.S)
 _LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
 _END_OF_COMMAND = {"|", "||", "&&", ";", ">", ">>", "<", "&", "<<<"}
@@ -89,7 +91,8 @@ def _invocations(text: str) -> Iterator[list[str]]:
 
 def _parse(command: click.Command, words: list[str], page: str) -> None:
     """Option names, their number of arguments, and choices; files needn't be there."""
-    context = click.Context(command, info_name=words[0])
+    # A command keeps its help option: it must be made with the names that it always has.
+    context = click.Context(command, info_name=words[0], **cli.context_settings)
     said = f"{page}: nginxws {' '.join(words)}"
     try:
         values, _rest, _order = command.make_parser(context).parse_args(words[1:])

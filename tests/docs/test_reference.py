@@ -25,6 +25,7 @@ from nginxws.nodes.probe.url import UrlReport
 from nginxws.nodes.probe.websocket import EchoResult, IdleResult
 from nginxws.nodes.transaction import Committed, Recovered
 from nginxws.plan import Change, NodePlan
+from nginxws.providers import jelastic  # noqa: F401  (its kinds of errors are documented, too)
 from nginxws.provisioning.types import AppOutcome, Outcome, Proved
 from nginxws.report import env_status, environment, history, recovery, routes, status
 from nginxws.report import probe as url_probe

@@ -84,6 +84,23 @@ def test_a_file_of_the_node_is_edited_in_place(environment: Surroundings) -> Non
     assert environment.trees() == first
 
 
+def test_down_leaves_what_the_node_has_no_record_of_and_says_so(environment: Surroundings) -> None:
+    environment("up")
+    environment.write(state_dir=f'"{environment.machine}/elsewhere"')
+    restarts = environment.restarts
+    planned = environment("down", "--dry-run")
+    assert planned.out.startswith("chat: nothing to do\n")
+    done = environment("down")
+    for told in (planned, done):
+        assert f"warning: chat: 1 release in {environment.machine}/srv stays: " in told.err
+    assert "chat  application  unchanged  -\n" in done.out
+    assert environment.address == "ws://chat.example.com/ws/"
+    assert environment.restarts == restarts
+    environment.write()
+    assert "warning" not in environment("down").err
+    assert not (environment.machine / "srv").exists()
+
+
 def test_it_waits_for_ssh(environment: Surroundings, ssh_servers: tuple[SshServer, SshServer]) -> None:
     server = ssh_servers[0]
     proxy = environment.by_proxy(server)

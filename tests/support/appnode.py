@@ -194,9 +194,13 @@ class AppTalk:
         *,
         text: bytes | None = None,
         on_step: Callable[[str, str], None] = no_step,
+        plan: AppPlan | None = None,
+        now: AppSnapshot | None = None,
     ) -> AppDone:
         with self.session(text) as session:
-            return application.down(session, self.node.wanted, self.options, decide, on_step)
+            return application.down(
+                session, self.node.wanted, self.options, decide, on_step, plan=plan, now=now
+            )
 
     def recover(self, text: bytes | None = None) -> AppRecovered:
         with self.session(text) as session:

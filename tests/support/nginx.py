@@ -153,13 +153,14 @@ class NginxNode:
 
     def _digests(self) -> Iterator[tuple[str, str]]:
         for path in sorted(self.conf.parent.rglob("*")):
-            if path.is_symlink():
-                yield str(path.relative_to(self.prefix)), f"-> {path.readlink()}"
-            elif path.is_file():
-                stat = path.stat()
-                digest = hashlib.sha256(path.read_bytes()).hexdigest()
-                text = f"{digest} {stat.st_mode:o} {stat.st_uid}:{stat.st_gid}"
-                yield str(path.relative_to(self.prefix)), text
+            with contextlib.suppress(FileNotFoundError):  # a temporary one, gone since it was listed
+                if path.is_symlink():
+                    yield str(path.relative_to(self.prefix)), f"-> {path.readlink()}"
+                elif path.is_file():
+                    stat = path.stat()
+                    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                    text = f"{digest} {stat.st_mode:o} {stat.st_uid}:{stat.st_gid}"
+                    yield str(path.relative_to(self.prefix)), text
 
     def revisions(self) -> list[str]:
         """The revisions kept on the node."""

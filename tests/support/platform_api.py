@@ -144,6 +144,7 @@ class PlatformApi:
     odd: dict[str, Answer] = field(default_factory=dict)
     envs: dict[str, Answer] = field(default_factory=dict)
     deployed: list[Form] = field(default_factory=list)
+    restarted: list[str] = field(default_factory=list)  # groups
     statuses: list[int] = field(default_factory=list)  # of the next GetEnvInfo calls
     release: threading.Event = field(default_factory=threading.Event)
 
@@ -198,7 +199,7 @@ class PlatformApi:
 
     def changing(self) -> list[str]:
         """The calls that could change anything; commands that only look are none."""
-        looks = ("find ", "{ sha256sum ", "{ ps ", "{ cat ", "configtest")
+        looks = ("find ", "{ sha256sum ", "{ ps ", "{ cat ", "configtest", "{ grep ")
         return [
             path
             for path, form in self.calls
@@ -258,6 +259,9 @@ class PlatformApi:
         return {"responses": [{"nodeId": 101, "out": "", "errOut": "", "result": 0}]}
 
     def _on_restartnodesbygroup(self, form: Form) -> Answer:
+        self.restarted.append(form["nodeGroup"])
+        if form["nodeGroup"] == "cp":
+            return {"responses": [{"nodeid": 101, "out": "", "result": 0}]}
         assert form["nodeGroup"] == "bl"
         self.node.stop()
         self.node.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import posixpath
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +20,10 @@ from nginxws.manifest.wanted import WantedRoute, routes_for
 from nginxws.render import Rendered, render
 from nginxws.route import Match, Route
 from nginxws.site import shared_texts
+from nginxws.validate import shown
 
+#: What a server block of ours may be called: nothing that ends its directive.
+_SERVER = re.compile(r"[A-Za-z0-9.*_-]+|\[[0-9A-Fa-f:.]+\]")
 #: Ends the headers of a route whose text stays as it is.
 AS_IT_IS = "*"
 
@@ -122,8 +126,16 @@ def _balancer(ask: Ask, name: str, may_make_site: bool) -> BalancerJob:
 
 
 def site_of(ask: Ask, entry: NodeEntry) -> tuple[str, int]:
-    """Name and port of the server block where there is none yet: what the node says, else the domain's."""
+    """Name and port of the server block where there is none yet: what the node says, else the domain's.
+
+    Raises InvalidInput for a name that can only be of a server block that is there already.
+    """
     name, port = _split(entry.server or "")
+    if name and not _SERVER.fullmatch(name):
+        raise InvalidInput(
+            f"{shown(name)} can't be the name of a server block that is written where there is none",
+            hint='say one name in server, like server = "chat.example.com:80"',
+        )
     host, outside = _split(environment(ask).domain)
     tls = environment(ask).tls
     return name or host, port or (80 if tls else outside) or 80

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nginxws.environment.plan import AppPlan, AppSnapshot, make_down_plan
 from nginxws.environment.wanted import WantedApp
-from nginxws.errors import StaleError
+from nginxws.errors import NodeError
 from nginxws.nodes.interrupts import Interrupts, Listener
 from nginxws.nodes.limits import WORKING
 from nginxws.nodes.provision.endings import failure
 from nginxws.nodes.provision.options import AppOptions
-from nginxws.nodes.provision.seen import Seen, see
+from nginxws.nodes.provision.seen import see
 from nginxws.nodes.reading import OnStep
 from nginxws.nodes.session import Frame, Session
 from nginxws.nodes.transaction import Decide, Run, new_id
@@ -63,21 +63,35 @@ def look(
     options: AppOptions,
     *,
     undo: bool = True,
+    deployed: bool = False,
     on_step: OnStep = no_step,
 ) -> AppSnapshot:
     """What the application's node has now: ``current``, releases, and the files that are edited there.
 
     Files that the manifest doesn't name any more, but nginxws has edited, come after those that it does.
-    What an interrupted change left is undone first; with ``undo=False`` the snapshot says ``pending``
-    instead, and nothing is touched. A change that is still going on is waited for, ``lock_timeout`` seconds.
+    ``deployed``: files of the release in use in which an address stands are told of, too.
+    What an interrupted change left is undone first, and ``recovered`` says what that was; with ``undo=False``
+    the snapshot says ``pending`` instead, and nothing is touched. A change that is still going on is waited
+    for, ``lock_timeout`` seconds.
     Raises NodeError, StaleError (a file changed while it was read, or edited since the interrupted
     change: then nothing was put back), LockedError, RestoreFailed, ProtocolError, ConnectionFailed.
     """
-    found = see(session, wanted, options)
-    if found.snapshot.pending and undo:
-        recover(session, options, on_step)
-        found = see(session, wanted, options)
-    return found.snapshot
+    found = _snapshot(session, wanted, options, deployed=deployed)
+    if found.pending and undo:
+        done = recover(session, options, on_step)
+        found = _snapshot(session, wanted, options, deployed=deployed)
+        return replace(found, recovered=done.cause or "an interrupted change" if done.undone else "")
+    return found
+
+
+def _snapshot(session: Session, wanted: WantedApp, options: AppOptions, *, deployed: bool) -> AppSnapshot:
+    try:
+        return see(session, wanted, options, deployed=deployed).snapshot
+    except NodeError:
+        if not deployed:
+            raise
+    # A file of a release may be too large to be looked at: the plan needs none of them.
+    return see(session, wanted, options).snapshot
 
 
 def recover(session: Session, options: AppOptions, on_step: OnStep = no_step) -> AppRecovered:
@@ -141,37 +155,28 @@ def down(
     on_step: OnStep = no_step,
     interrupts: Listener | None = None,
     *,
+    plan: AppPlan | None = None,
+    now: AppSnapshot | None = None,
     transaction: str = "",
 ) -> AppDone:
     """Take our part of the application back, to the byte; nothing where there is none.
 
+    ``plan`` is one of `make_down_plan` that was agreed to, ``now`` the snapshot that it was made from;
+    without it, it is made here.
+
     Files get the text that they had before nginxws edited them first, the link ``current`` and the
     releases go, with folders that nginxws made and that are empty then; the service is restarted (once
     nothing is deployed, a restart may fail: ``words`` tells). Releases go when ``decide`` has agreed,
-    the application's state on the node last. Steps and errors as `change`; StaleError too when somebody
-    has edited one of the files since.
+    the application's state on the node last. Steps and errors as `change`; DriftError as `make_down_plan`.
     """
     look(session, wanted, options, on_step=on_step)
     found = see(session, wanted, options)
-    _refuse_edited(session.node, found)
     if not found.recorded:
         return AppDone(changed=False)
-    plan = make_down_plan(wanted, found.snapshot)
+    if plan is None:
+        plan, now = make_down_plan(wanted, found.snapshot), found.snapshot
     run = _AppRun(session, on_step, decide, interrupts or Interrupts(), _silence(options))
-    return run.carry_out("app-down", plan, options, found.snapshot, transaction)
-
-
-def _refuse_edited(node: str, found: Seen) -> None:
-    if not found.edited:
-        return
-    path, original = found.edited[0]
-    raise StaleError(
-        "it was edited since nginxws wrote it, so the text before can't be put back",
-        node=node,
-        file=path,
-        hint=f"the text before is {original} on the node: merge by hand what is to stay, put that text "
-        "in place, and run the command again",
-    )
+    return run.carry_out("app-down", plan, options, now, transaction)
 
 
 @dataclass(slots=True)
@@ -209,6 +214,8 @@ def _parameters(
         given |= {"service": "", "restart": ""}
     yield from given.items()
     yield "tx", transaction
+    if plan.overwrite:
+        yield "overwrite", "yes"
     if now is not None:
         yield "current", now.current or "-"
     if plan.release is not None:

@@ -17,9 +17,6 @@ from nginxws.nodes.session import Session
 #: Gets a step's name and its words.
 OnStep = Callable[[str, str], None]
 
-#: What ``--install`` can name; auto takes the first that the node has.
-MANAGERS = ("auto", "apt", "dnf", "apk")
-
 #: Seconds that a package manager may take.
 PATIENCE = 900
 

@@ -28,18 +28,19 @@ _FOREIGN = {
 class Seen:
     """A snapshot, and what only taking it back needs.
 
-    ``recorded``: nginxws has changed the application. ``edited`` are files that it wrote and somebody has
-    edited since, each with the place of the text before.
+    ``recorded``: nginxws has changed the application.
     """
 
     snapshot: AppSnapshot
     recorded: bool
-    edited: tuple[tuple[str, str], ...] = ()
 
 
-def see(session: Session, wanted: WantedApp, options: AppOptions) -> Seen:
-    """Look at the node. Raises NodeError, StaleError (a file changed meanwhile), ProtocolError."""
-    asked = tuple(dict.fromkeys(file.on_node for file in wanted.files if not file.in_source))
+def see(session: Session, wanted: WantedApp, options: AppOptions, *, deployed: bool = False) -> Seen:
+    """Look at the node. Raises NodeError, StaleError (a file changed meanwhile), ProtocolError.
+
+    ``deployed``: files of the release in use are looked at, too.
+    """
+    asked = tuple(dict.fromkeys(file.on_node for file in wanted.files if deployed or not file.in_source))
     answers = _Answers(session.node, asked)
     session.request("app-look", [*options.parameters(), *(("path", path) for path in asked)])
     done = session.frames(answers.add)
@@ -62,34 +63,43 @@ class _Answers:
 
     def seen(self) -> Seen:
         head = self._lines("app", at_least=3)
+        recorded = head[0] == "yes"
         current = None if head[1] == "-" else head[1]
         releases = tuple(name for name in self._lines("releases") if name)
         if any(not _RELEASE.fullmatch(name) for name in (*releases, current or "0" * 16)):
             raise self._nonsense("the name of a release")
-        states, edited = self._files(self._lines("state")[0])
+        states = self._files(self._lines("state")[0])
         return Seen(
-            AppSnapshot(current, releases, _foreign(head[2:]), states, "pending" in self.frames),
-            recorded=head[0] == "yes",
-            edited=edited,
+            AppSnapshot(
+                current,
+                releases,
+                _foreign(head[2:]),
+                states,
+                "pending" in self.frames,
+                recorded=recorded,
+            ),
+            recorded=recorded,
         )
 
-    def _files(self, state: str) -> tuple[tuple[FileState, ...], tuple[tuple[str, str], ...]]:
+    def _files(self, state: str) -> tuple[FileState, ...]:
         reals = [line for line in self._lines("reals") if line]
         told = [line for line in self._lines("files") if line]
         if not len(self.asked) <= len(reals) == len(told) <= limits.APP_FILES:
             raise self._nonsense(f"{len(told)} files")
         texts = _Texts(self)
-        states, edited = [], []
+        states = []
         for place, (real, line) in enumerate(zip(reals, told, strict=True)):
             path = self.asked[place] if place < len(self.asked) else real
             size, less, first, what = self._told(path, line)
             data = None if size is None else texts.take(size)
             original = None if less is None else texts.take(less, first)
-            states.append(FileState(path, data, original))
             if what == "edited":
-                edited.append((path, f"{state}/originals/{first}"))
+                kept = f"{state}/originals/{first}"
+                states.append(FileState(path, data, edited=kept, before=original))
+            else:
+                states.append(FileState(path, data, original))
         texts.end()
-        return tuple(states), tuple(edited)
+        return tuple(states)
 
     def _told(self, path: str, line: str) -> tuple[int | None, int | None, str, str]:
         """Size, size and sum of the text before, and what the file is to us."""
@@ -97,7 +107,8 @@ class _Answers:
         if len(words) != 4 or not _SUM.fullmatch(words[2]) or words[3] not in _KINDS:
             raise self._nonsense(f"what it says of {path[:200]!r}")
         size, less = number(words[0]), number(words[1])
-        if (size is None) != (words[3] == "absent") or (less is None) != (words[3] != "ours"):
+        sent = words[3] == "ours" or (words[3] == "edited" and less is not None)
+        if (size is None) != (words[3] == "absent") or (less is None) is sent:
             raise self._nonsense(f"what it says of {path[:200]!r}")
         if max(size or 0, less or 0) > limits.EDITED:
             raise self._nonsense(f"the size of {path[:200]!r}")

@@ -7,10 +7,11 @@ What a caller needs, all of it here::
         "/ws/", [f"{address}:8080" for address in env.addresses("cp")]))])
     result = bring_up(settings, wanted, on_step=print)     # the environment as wanted, proved
     outlook = plan(settings, wanted)                       # what `bring_up` would do; changes nothing
-    result = take_down(settings, wanted)                   # our routes out; the environment stays
+    result = take_down(settings, wanted)                   # our part out; the environment stays
 
 - ``Settings`` says where the API is and what the environment is made of; ``Settings.token`` is looked up
   (environment variable, then keyring) when it is None.
+- ``Wanted.apps`` run on the application's nodes: the address in their files is made the wanted one.
 - ``Wanted.routes`` is asked once the environment runs: addresses of its nodes aren't known before.
   With ``Wanted.routes = None`` the balancer is left alone: its nodes are in ``Result.environment.nodes``,
   each with its SSH target (``Node.ssh_target``), for the transaction over SSH that any other balancer gets.
@@ -20,7 +21,7 @@ What a caller needs, all of it here::
 Errors, beside those of planning (ConfigError and its kin): InvalidInput (64) for settings that can't be;
 AuthenticationFailed (6) for the token; ConnectionFailed (6) when the API can't be reached; NodeError and
 ProtocolError (1) for what the platform refuses or answers; StaleError (7) when somebody edited the balancer's
-file meanwhile; Restored (4), RestoreFailed (5) and Interrupted (130) after that file had been written.
+file meanwhile; Restored (4), RestoreFailed (5) and Interrupted (130) after a file had been written.
 
 No live platform was used to test this: see docs/how-to/jelastic.md.
 """

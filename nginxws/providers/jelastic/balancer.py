@@ -18,13 +18,13 @@ from nginxws.config.readers import MappingReader
 from nginxws.config.tree import load
 from nginxws.errors import NodeError
 from nginxws.printable import clean
+from nginxws.providers.jelastic import texts
 from nginxws.providers.jelastic.calls import Platform, Ran
 from nginxws.snapshot import FileState, NginxInfo, Snapshot
 
 #: Files below the main file's folder; more than that is no configuration.
 _MAX_FILES: Final = 20000
 _RULE: Final = "-- nginxws --"
-_DIGEST: Final = re.compile(r"(?:\A|\n)([0-9a-f]{64}) [ *]([^\n]*)")
 _WORKER: Final = re.compile(r"^\s*([0-9]+)\s+nginx: worker process(?! is shutting down)", re.M)
 
 Workers = tuple[frozenset[int], ...]
@@ -51,22 +51,13 @@ class Balancer:
         )
         wrong = self.unlike({state.path: state.sha256 for state in states})
         if wrong:
-            raise NodeError(
-                f"the file's text isn't the same on each node of the group {self.group}, or isn't UTF-8",
-                node=self.platform.env_name,
-                file=wrong[0],
-                hint="make the nodes alike, or use them over SSH: there bytes are bytes",
-            )
+            raise texts.differing(self.group, wrong[0], self.group)
         info = NginxInfo(conf=self.main, main=self.main, dash_v=reader.dash_v)
-        return Snapshot(self.platform.env_name, info, states)
+        return Snapshot(self.group, info, states)
 
     def unlike(self, wanted: Mapping[str, str]) -> list[str]:
         """The paths whose sha256 isn't the wanted one on every node."""
-        command = f"sha256sum -- {' '.join(shlex.quote(path) for path in wanted)}"
-        found = [
-            {path: hexdigest for hexdigest, path in _DIGEST.findall(ran.output)} for ran in self.run(command)
-        ]
-        return [path for path, digest in wanted.items() if any(one.get(path) != digest for one in found)]
+        return texts.unlike(self.platform, self.group, wanted)
 
     def workers(self) -> Workers:
         """The workers that take connections now."""
@@ -109,7 +100,7 @@ class _ApiReader:
         if any(one != found[0] for one in found):
             raise NodeError(
                 f"nodes of the group {self._balancer.group} have different files for {clean(pattern)}",
-                node=self._balancer.platform.env_name,
+                node=self._balancer.group,
                 hint="make the nodes alike, or use them one by one over SSH",
             )
         return found[0]

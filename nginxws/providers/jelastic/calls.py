@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ _FILE = "environment/file/rest"
 _PATH = 'PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"'
 #: Says a command's exit status within its output: the platform's own way to tell isn't documented.
 _SAYS = "nginxws-exit-status"
+_DIGEST = re.compile(r"(?:\A|\n)([0-9a-f]{64}) [ *]([^\n]*)")
 _STATUS = re.compile(rf"(?:\A|\n){_SAYS} ([0-9]{{1,3}})\s*\Z")
 
 
@@ -148,6 +150,11 @@ class Platform:
         node = response.get("nodeid", response.get("nodeId"))
         text = output.replace("\r\n", "\n")[: found.start()]
         return Ran(node if isinstance(node, int) else 0, self.api.token.scrubbed(text), int(found[1]))
+
+    def sums(self, group: str, paths: Sequence[str]) -> tuple[dict[str, str], ...]:
+        """sha256 of files, as each node of the group computes them; what isn't there has none. Repeatable."""
+        ran = self.run(group, f"sha256sum -- {' '.join(map(shlex.quote, paths))}")
+        return tuple({path: digest for digest, path in _DIGEST.findall(one.output)} for one in ran)
 
     def read(self, group: str, path: str) -> str:
         """environment.File.Read: path, nodeGroup; the ``body``, of the group's first node. Repeatable."""

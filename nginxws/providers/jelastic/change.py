@@ -26,6 +26,7 @@ from nginxws.errors import (
 from nginxws.nodes.interrupts import Interrupts
 from nginxws.plan import FilePlan, NodePlan
 from nginxws.printable import excerpt
+from nginxws.providers.jelastic import texts
 from nginxws.providers.jelastic.balancer import Balancer, Workers, all_have, digests, renewed
 from nginxws.providers.jelastic.http import NoAnswer
 from nginxws.providers.jelastic.settings import Settings
@@ -117,19 +118,7 @@ class Change:
 
     def _write(self, file: FilePlan, data: bytes) -> None:
         """Write a file, and read it back: text by the API, and its checksum by every node."""
-        platform, group = self.balancer.platform, self.balancer.group
-        text = data.decode("utf-8")
-        platform.write(group, file.path, text)
-        same = platform.read(group, file.path) == text and not self.balancer.unlike(
-            digests({file.path: data})
-        )
-        if not same:
-            raise NodeError(
-                "the platform didn't write the file as it was sent",
-                node=self.plan.node,
-                file=file.path,
-                hint="is there space on the node's disk? the dashboard shows it",
-            )
+        texts.write(self.balancer.platform, self.balancer.group, file.path, data, self.plan.node)
 
     def _tested(self) -> str | None:
         """None when NGINX's own test passes on each node; its words otherwise."""

@@ -20,14 +20,14 @@ Proofs = tuple[tuple[str, ProbeResult], ...]
 _NO_BACKEND = frozenset({502, 503, 504})
 
 
-class Failed(NodeError):
+class Unproved(NodeError):
     """A proof that is required failed; ``result`` is what the probe found."""
 
     result: ProbeResult
 
 
 def prove(wanted: Wanted, points: Iterable[ProbePoint], on_step: OnStep) -> Proofs:
-    """A handshake for each route, as its policy says. Raises Failed."""
+    """A handshake for each route, as its policy says. Raises Unproved."""
     found = []
     for point in points:
         policy = policy_of(wanted.policies, point)
@@ -37,7 +37,7 @@ def prove(wanted: Wanted, points: Iterable[ProbePoint], on_step: OnStep) -> Proo
         result = _probe(wanted, point)
         found.append((point.route, result))
         if not result.ok and policy.mode == "required":
-            failed = Failed(
+            failed = Unproved(
                 f"{point.route} does not prove itself: {result.message}",
                 detail=result.detail or None,
                 hint=result.hint,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from nginxws import validate
+from nginxws.environment.plan import AppPlan
+from nginxws.environment.wanted import WantedApp
 from nginxws.errors import InvalidInput
 from nginxws.nodes.options import ProbePolicy
 from nginxws.nodes.probe.types import ProbeResult
@@ -16,6 +18,7 @@ from nginxws.plan import NodePlan, Put
 from nginxws.providers.jelastic.http import Patience
 from nginxws.providers.jelastic.token import Token
 from nginxws.proving import Policies
+from nginxws.snapshot import Snapshot
 
 #: What an environment may be called: a label of its domain.
 _ENV_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -151,7 +154,8 @@ class Wanted:
     """What users are to reach. ``domain`` (``HOST[:PORT]``) is what browsers use.
 
     ``routes`` gives the routes of an environment that runs; None leaves the balancer alone. ``connect``
-    (``HOST:PORT``) is where the proof connects to while DNS doesn't know the domain yet.
+    (``HOST:PORT``) is where the proof connects to while DNS doesn't know the domain yet. ``apps`` run on the
+    application's nodes: their files get the wanted address (absolute paths; nothing of a source).
     """
 
     domain: str
@@ -159,21 +163,32 @@ class Wanted:
     tls: bool = False
     connect: str | None = None
     policies: Policies = field(default_factory=ProbePolicy)
+    apps: tuple[WantedApp, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What a run would do. ``balancer`` is None while the environment, or its wanted routes, isn't there."""
+    """What a run would do. ``balancer`` is None while the environment, or its wanted routes, isn't there.
+
+    ``apps`` is empty while there is something to deploy: what stands in its files isn't known before.
+    ``now`` is the balancer as it is, with its first node's workers; ``listening`` says which applications'
+    ports are listened on.
+    """
 
     env_name: str
     creates: bool
     deploys: bool
     balancer: NodePlan | None
+    apps: tuple[AppPlan, ...] = ()
+    environment: Environment | None = None
+    now: Snapshot | None = None
+    listening: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def changes(self) -> bool:
         """Whether anything would change."""
-        return self.creates or self.deploys or bool(self.balancer and self.balancer.files)
+        apps = any(plan.restart for plan in self.apps)
+        return self.creates or self.deploys or apps or bool(self.balancer and self.balancer.files)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, without secrets."""
@@ -199,6 +214,7 @@ class Result:
     reloaded: ReloadWith | Literal[""] = ""
     proofs: tuple[tuple[str, ProbeResult], ...] = ()
     notes: tuple[str, ...] = ()
+    apps: tuple[AppPlan, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -206,6 +222,7 @@ class Result:
         return (
             self.created
             or self.deployed
+            or any(plan.restart for plan in self.apps)
             or bool(self.balancer and self.balancer.files)
             or bool(self.reloaded)
         )

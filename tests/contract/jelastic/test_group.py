@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -29,6 +30,9 @@ class Group:
         there = command.replace("/node", str(root))
         done = subprocess.run(["/bin/sh", "-c", there], capture_output=True, text=True, check=False)
         return Ran(number, done.stdout.replace(str(root), "/node"), done.returncode)
+
+    def sums(self, group: str, paths: Sequence[str]) -> tuple[dict[str, str], ...]:
+        return Platform.sums(cast(Platform, self), group, paths)
 
     def read(self, _group: str, path: str) -> str:
         return Path(path.replace("/node", str(self.roots[0]))).read_text()

@@ -54,7 +54,7 @@ def test_from_nothing_to_a_route_that_serves_and_back(
             "nodeGroup": "cp",
         }
     ]
-    assert set(steps) == set(STEPS) - {"restart", "restore"}
+    assert set(steps) == set(STEPS) - {"restart", "restore", "up"}
     assert set(node.digests()) == set(before), "no file more, none less"
 
     workers = set(node.workers())

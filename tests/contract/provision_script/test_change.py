@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from support.appnode import AppNode, AppTalk, entries
 
-from nginxws.environment.plan import AppPlan
-from nginxws.errors import NodeError, Restored, StaleError
+from nginxws.environment.plan import AppPlan, make_app_plan, make_down_plan
+from nginxws.errors import DriftError, NodeError, Restored, StaleError
 
 
 def test_up_again_and_down_to_the_byte(talk: AppTalk, node: AppNode) -> None:
@@ -132,11 +132,10 @@ def test_down_takes_back_files_that_the_manifest_names_no_more(dash: AppTalk, no
 
 def test_what_somebody_wrote_since_is_not_thrown_away(dash: AppTalk, node: AppNode) -> None:
     dash.up()
-    ours = node.conf.read_bytes()
-    node.conf.write_bytes(ours + b"# by hand\n")
+    node.conf.write_bytes(b'url = "ws://his/"\n# by hand\n')
     assert dash.look().files[0].original is None
     before = node.tree()
-    with pytest.raises(StaleError, match="edited since") as caught:
+    with pytest.raises(DriftError, match="edited by hand") as caught:
         dash.down()
     assert node.tree() == before
     assert caught.value.hint
@@ -145,6 +144,59 @@ def test_what_somebody_wrote_since_is_not_thrown_away(dash: AppTalk, node: AppNo
     assert dash.down().changed
     assert node.conf.read_text() == '# chat\nurl = "ws://old/"\n'
     assert not node.state.exists()
+
+
+def test_an_edit_beside_our_address_stays(talk: AppTalk, node: AppNode) -> None:
+    talk.up()
+    node.conf.write_bytes(node.conf.read_bytes() + b"# by hand\n")
+    assert talk.look().files[0].before == b'# chat\nurl = "ws://old/"\n'
+    assert talk.plan().is_noop
+    assert talk.down().changed
+    assert node.conf.read_text() == '# chat\nurl = "ws://old/"\n# by hand\n'
+    assert not node.state.exists()
+
+
+def test_an_edit_that_is_given_up(talk: AppTalk, node: AppNode) -> None:
+    """On the way up, too: what stood there before us is still what stood there before the edit."""
+    first = node.tree()
+    talk.up()
+    ours, by_hand = node.tree(), b'url = "ws://his/"\n'
+    node.conf.write_bytes(by_hand)
+    talk.change(make_app_plan(node.wanted, talk.look(), entries("one"), overwrite=True))
+    assert node.tree() == ours
+    node.conf.write_bytes(by_hand)
+    unwanted = replace(node.wanted, files=())
+    now = talk.look()
+    talk.change(make_app_plan(unwanted, now, entries("one"), overwrite=True))
+    assert talk.look().files[0].original is None
+    assert node.conf.read_text() == '# chat\nurl = "ws://old/"\n'
+    talk.up()
+    node.conf.write_bytes(by_hand)
+    now = talk.look()
+    plan = make_down_plan(node.wanted, now, overwrite=True)
+    assert talk.down(plan=plan, now=now).changed
+    assert node.tree() == first
+
+
+def test_a_text_before_that_is_lost(dash: AppTalk, node: AppNode) -> None:
+    dash.up()
+    (kept,) = (node.state / "apps" / "chat" / "originals").iterdir()
+    kept.unlink()
+    node.conf.write_bytes(b"# by hand\n")
+    assert dash.look().files[0].edited == str(kept)
+    assert dash.look().files[0].before is None
+    with pytest.raises(DriftError, match="edited by hand"):
+        dash.down()
+
+
+def test_a_down_that_was_agreed_to_before_somebody_edited(dash: AppTalk, node: AppNode) -> None:
+    dash.up()
+    now = dash.look()
+    node.conf.write_bytes(node.conf.read_bytes() + b"# by hand\n")
+    before = node.tree()
+    with pytest.raises(StaleError, match=r"chat\.conf"):
+        dash.down(plan=make_down_plan(node.wanted, now), now=now)
+    assert node.tree() == before
 
 
 def test_a_stale_plan_touches_nothing(dash: AppTalk, node: AppNode) -> None:

@@ -127,6 +127,10 @@ def test_recovery_tells_what_was_committed(dash: AppTalk, node: AppNode) -> None
     assert dash.look(undo=False).pending
     found = dash.recover()
     assert (found.undone, found.last_transaction) == (False, "0123456789abcdef")
+    assert dash.look().recovered == ""
+    told(lambda: dash.change(dash.plan("two"), text=killed_at(_CHANGE["switched"])))
+    assert dash.look().recovered.startswith("interrupted change ")
+    assert dash.look().recovered == ""
     assert node.running.read_bytes() == node.served()
 
 

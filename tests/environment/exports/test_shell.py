@@ -137,6 +137,17 @@ def test_an_application_that_does_not_come_up_is_put_back(world: World) -> None:
     assert (world.target / "current").readlink() == current
 
 
+def test_a_link_that_a_run_has_left_which_was_cut_off(world: World) -> None:
+    script = world.export("shell")
+    assert run_script(script, world.folder, "chat")[0] == 0
+    (world.target / ".current.new").symlink_to((world.target / "current").readlink())
+    text = world.manifest().replace(f":{world.node.port}", "")
+    code, said = run_script(world.export("shell", text), world.folder, "chat")
+    assert code == 0, said
+    page = (world.target / "current/public/chat.js").read_text()
+    assert "ws://chat.example.com/ws/" in page
+
+
 def test_a_placeholder_on_the_node(world: World) -> None:
     page = world.folder / "settings.ini"
     page.write_bytes(b"\xe9 latin\nurl = @@WS@@\nno newline at the end")

@@ -16,6 +16,7 @@ from nginxws.deploy import NodeOutcome
 from nginxws.environment.plan import AppPlan
 from nginxws.errors import NginxwsError
 from nginxws.nodes.probe.types import ProbeResult
+from nginxws.plan import Change, NodePlan
 from nginxws.provisioning.types import AppOutcome, Outcome, Proved
 from nginxws.report import environment as report
 from nginxws.report.environment import Report
@@ -114,7 +115,12 @@ def test_somebody_is_asked(
 ) -> None:
     asked: list[str] = []
     monkeypatch.setattr(ChangeSettings, "asks", property(lambda _self: True))
-    monkeypatch.setattr("click.confirm", lambda text, **_: asked.append(text) or yes)
+
+    def confirm(text: str, **_: object) -> bool:
+        asked.append(text)
+        return yes
+
+    monkeypatch.setattr("click.confirm", confirm)
     if yes:
         _Changing().ask((), ())  # type: ignore[misc]
     else:
@@ -157,6 +163,23 @@ def test_all_that_a_report_can_say(capfd: pytest.CaptureFixture[str]) -> None:
     document = report.as_json(said, outcome.code)
     hold(document, "environment")
     assert document["nodes"]["lb1"]["install"] == "apt"
+
+
+def test_how_much_changed_is_said_only_of_what_was_tried(capfd: pytest.CaptureFixture[str]) -> None:
+    adds = NodePlan("lb1", (Change("add", "/ws/"),), ())
+    there = NodePlan("lb2", (Change("unchanged", "/ws/"),), ())
+    steps = AppPlan("chat", changes=("x",))
+    outcome = Outcome(
+        (AppOutcome("chat", steps, skipped=True),),
+        (NodeOutcome("lb1", adds, skipped=True), NodeOutcome("lb2", there)),
+    )
+    for command, routes in (("env up", "1 route"), ("env down", "-")):
+        report.show_outcome(Report(command, outcome, "h"), outcome.code, "text", quiet=False)
+        assert [line.split()[2:] for line in capfd.readouterr().out.splitlines()[1:]] == [
+            ["not", "tried", "-"],
+            ["not", "tried", "-"],
+            ["unchanged", *routes.split()],
+        ]
 
 
 def test_a_plan_that_installs(capfd: pytest.CaptureFixture[str]) -> None:

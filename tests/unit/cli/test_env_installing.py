@@ -50,10 +50,13 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return made
 
 
-def installing(manager: str | None, own: str | None = None) -> Installing:
+def installing(manager: str | None, own: str | None = None, *, tls: bool = False) -> Installing:
     nodes = {"lb1": SimpleNamespace(install=own)}
     environment = SimpleNamespace(
-        manifest=SimpleNamespace(nodes=nodes), site=SITE, install_link=lambda *_: _Link()
+        manifest=SimpleNamespace(nodes=nodes),
+        entry=SimpleNamespace(tls=tls),
+        site=SITE,
+        install_link=lambda *_: _Link(),
     )
     return Installing(cast("Environment", environment), manager)
 
@@ -83,6 +86,18 @@ def test_without_asking_for_it_it_is_an_error() -> None:
     one = installing(None).judged(seen(NginxMissing("no nginx", hint="--nginx-bin")))
     assert one.outcome.error is not None
     assert str(one.outcome.error.hint).startswith("--install installs one")
+
+
+def test_with_tls_nothing_is_installed() -> None:
+    """A server block of plain HTTP would be no answer, and at TLS's port a wrong one."""
+    made = installing("auto", tls=True)
+    error = made.judged(seen(NginxMissing("no nginx"))).outcome.error
+    assert error is not None
+    assert "TLS needs a certificate" in error.message
+    assert "tls = false" in str(error.hint)
+    assert not made.wanted
+    assert made.judged(seen()).outcome.error is None, "an NGINX that is there may have one"
+    assert made.judged(seen(NginxMissing("no nginx")), down=True).outcome.error is None
 
 
 @pytest.mark.parametrize(("manager", "own", "meant"), [("dnf", "apt", "dnf"), (None, "apt", "apt")])
@@ -132,12 +147,21 @@ def test_it_stays_when_something_fails_later(world: World, capfd: pytest.Capture
     assert "lb1: NGINX was installed, and stays" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("what", ["install auto", "add site"])
-def test_an_install_that_fails(world: World, what: str) -> None:
-    world.fails = what
+def test_an_install_that_fails(world: World) -> None:
+    world.fails = "install auto"
     made = installing("auto")
     one = run(made, made.judged(seen(MISSING)))
-    assert str(one.outcome.error) == f"lb1: cannot {what}"
+    assert str(one.outcome.error) == "lb1: cannot install auto"
+
+
+def test_a_server_block_that_fails_after_the_installation(world: World) -> None:
+    """The next run finds an NGINX, and writes none: that is to be known."""
+    world.fails = "add site"
+    made = installing("auto")
+    error = run(made, made.judged(seen(MISSING))).outcome.error
+    assert error is not None
+    assert str(error) == "lb1: cannot add site; NGINX was installed by apt, and stays"
+    assert error.hint == "look; then write a server block for chat.example.com, port 80, by hand"
 
 
 def test_its_server_block_goes_on_the_way_down(world: World) -> None:

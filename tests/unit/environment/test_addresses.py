@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from nginxws.environment.addresses import rewrite
+from nginxws.environment.addresses import address_in, rewrite, taken_out
 from nginxws.environment.wanted import WantedFile
 from nginxws.errors import NginxwsError
 
@@ -48,6 +48,57 @@ def test_nothing_in_the_address_is_taken_for_a_reference() -> None:
 def test_an_address_that_stands_there_already_stays() -> None:
     data = b'wsUri = "' + URL.encode() + b'"'
     assert rewrite(data, by_pattern(b'wsUri = "([^"]*)"'), "f") == data
+
+
+@pytest.mark.parametrize(
+    ("data", "wanted", "address"),
+    [
+        (b"u=ws://x;", by_pattern(b"u=(.*);"), b"ws://x"),
+        (b"u=a;\nu=b;", by_pattern(b"u=(.*);"), None),
+        (b"none", by_pattern(b"u=(.*);"), None),
+        (b"u", by_pattern(b"u(=.*)?"), None),
+        (URL.encode(), by_placeholder(b"@"), URL.encode()),
+        (b"@", by_placeholder(b"@"), None),
+        (2 * URL.encode(), by_placeholder(b"@"), None),
+    ],
+)
+def test_the_address_that_stands_there(data: bytes, wanted: WantedFile, address: bytes | None) -> None:
+    assert address_in(data, wanted) == address
+
+
+@pytest.mark.parametrize(
+    ("data", "original", "wanted", "left"),
+    [
+        (b"u=%s;\nx", b"u=old;", by_pattern(b"u=(.*);"), b"u=old;\nx"),
+        (b"u=old;\nx", b"u=old;", by_pattern(b"u=(.*);"), b"u=old;\nx"),
+        (b"u=his;\nx", b"u=old;", by_pattern(b"u=(.*);"), None),
+        (b"u=%s;\nu=%s;", b"u=old;", by_pattern(b"u=(.*);"), None),
+        (b"x", b"u=old;", by_pattern(b"u=(.*);"), None),
+        (b"u=%s;", b"x", by_pattern(b"u=(.*);"), None),
+        (b"u=%s;", b"u", by_pattern(b"u(=.*;)?"), None),
+        (b"u", b"u=old;", by_pattern(b"u(=.*;)?"), None),
+        (b"<%s> x", b"<@>", by_placeholder(b"@"), b"<@> x"),
+        (b"<@> x", b"<@>", by_placeholder(b"@"), b"<@> x"),
+        (b"<%s> x", b"<@> %s", by_placeholder(b"@"), None),
+        (b"<%s> x @", b"<@>", by_placeholder(b"@"), None),
+        (b"x", b"<@>", by_placeholder(b"@"), None),
+    ],
+)
+def test_the_address_taken_out_again(
+    data: bytes, original: bytes, wanted: WantedFile, left: bytes | None
+) -> None:
+    url = URL.encode()
+    assert taken_out(data.replace(b"%s", url), original.replace(b"%s", url), wanted) == left
+
+
+@given(st.binary(), st.binary(), st.binary())
+def test_an_edit_around_the_address_stays(start: bytes, end: bytes, edit: bytes) -> None:
+    wanted, url = by_placeholder(b"{{WS}}"), URL.encode()
+    original = start + b"{{WS}}" + end
+    assume(b"{{WS}}" not in start + end + edit and url not in start + end + edit)
+    ours = rewrite(original, wanted, "f") if original.count(b"{{WS}}") == 1 else b""
+    assume(ours)
+    assert taken_out(edit + ours, original, wanted) == edit + original
 
 
 @pytest.mark.parametrize(

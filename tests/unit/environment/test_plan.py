@@ -22,7 +22,7 @@ from nginxws.environment.plan import (
     make_down_plan,
 )
 from nginxws.environment.wanted import WantedApp, WantedFile
-from nginxws.errors import NginxwsError, NodeError
+from nginxws.errors import DriftError, NginxwsError, NodeError
 from nginxws.nodes import limits
 
 URL = "ws://chat.example.com/ws/"
@@ -162,6 +162,82 @@ def test_down() -> None:
     assert plan.diff.endswith("@@ -1 +1 @@\n-url=ws://x\n+url=old\n")
 
 
+def test_down_leaves_releases_that_the_node_has_no_record_of() -> None:
+    """They may be another environment's, or an export's: the node wouldn't remove them."""
+    now = AppSnapshot("r1", ("r1",), recorded=False)
+    assert make_down_plan(app(), now).is_noop
+    interrupted = make_down_plan(app(), replace(now, pending=True))
+    assert interrupted.changes == ("undo a change that was interrupted",)
+    assert interrupted.removed == ()
+
+
+def edited(data: bytes, before: bytes | None = b"url=old\n") -> AppSnapshot:
+    """A node on which somebody has edited a file since we did."""
+    return AppSnapshot(files=(FileState(CONF, data, edited="/state/originals/x", before=before),))
+
+
+def test_down_takes_our_address_out_of_a_file_that_somebody_edited() -> None:
+    plan = make_down_plan(app(IN_PLACE), edited(f"url={URL}\nx=1\n".encode()))
+    assert plan.edits == (FileEdit(CONF, f"url={URL}\nx=1\n".encode(), b"url=old\nx=1\n"),)
+    said = f"take our address out of {CONF}; what was edited by hand there stays"
+    assert plan.changes == (said, "restart service chat")
+    assert not plan.overwrite
+    assert make_down_plan(app(IN_PLACE), edited(b"url=old\nx=1\n")).is_noop, "he has done it himself"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "now"),
+    [
+        (app(IN_PLACE), edited(b"url=ws://other/\n")),
+        (app(IN_PLACE), edited(f"url={URL}\nurl={URL}\n".encode())),
+        (app(IN_PLACE), edited(f"url={URL}\nx\n".encode(), None)),
+        (app(), edited(f"url={URL}\nx\n".encode())),
+    ],
+    ids=["another address", "twice", "no text before", "not wanted any more"],
+)
+def test_an_edit_that_our_address_cant_be_told_from_stops_it(wanted: WantedApp, now: AppSnapshot) -> None:
+    plans = [lambda: make_down_plan(wanted, now)]
+    if not wanted.files:
+        plans.append(lambda: make_app_plan(wanted, now, None))
+    for plan in plans:
+        with pytest.raises(DriftError) as caught:
+            plan()
+        error = caught.value
+        assert (error.node, error.file, error.code) == ("chat", CONF, 1)
+        assert "edited by hand" in error.message
+        assert "/state/originals/x" in str(error.hint)
+        assert ("--overwrite-drift" in str(error.hint)) is (now.files[0].before is not None)
+
+
+def test_an_edit_may_be_given_up() -> None:
+    now = edited(b"url=ws://other/\nx=1\n")
+    for plan in (
+        make_down_plan(app(IN_PLACE), now, overwrite=True),
+        make_app_plan(app(), now, None, overwrite=True),
+    ):
+        assert plan.edits == (FileEdit(CONF, b"url=ws://other/\nx=1\n", b"url=old\n"),)
+        assert plan.changes[0] == f"give {CONF} its original bytes back; what was edited by hand there is lost"
+        assert "-x=1\n" in plan.diff
+        assert plan.overwrite
+    with pytest.raises(DriftError):
+        make_down_plan(app(IN_PLACE), edited(b"x", None), overwrite=True)
+
+
+def test_on_the_way_up_an_edit_stays_or_is_given_up() -> None:
+    placeholder = replace(IN_PLACE, pattern=None, placeholder=b"old")
+    for file in (IN_PLACE, placeholder):
+        now = edited(f"url={URL}\nx=1\n".encode())
+        assert make_app_plan(app(file), now, None).is_noop
+        plan = make_app_plan(app(file), now, None, overwrite=True)
+        assert plan.edits == (FileEdit(CONF, f"url={URL}\nx=1\n".encode(), f"url={URL}\n".encode()),)
+        assert plan.changes[0] == f"write {URL} into {CONF}; what was edited by hand there is lost"
+        assert plan.overwrite
+    (edit,) = make_app_plan(app(IN_PLACE), edited(b"url=ws://other/\ny\n"), None).edits
+    assert edit.after == f"url={URL}\ny\n".encode()
+    (edit,) = make_app_plan(app(IN_PLACE), edited(b"url=z\n", None), None, overwrite=True).edits
+    assert edit.after == f"url={URL}\n".encode()
+
+
 @pytest.mark.parametrize(
     ("files", "now", "entries", "message", "hint"),
     [
@@ -199,7 +275,7 @@ def test_a_foreign_link_does_not_matter_where_nothing_is_deployed() -> None:
 
 
 def test_what_is_too_large_for_the_node_is_refused_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert unpacking.MAX_BYTES == limits.ARCHIVE
+    assert unpacking.MAX_BYTES <= limits.ARCHIVE
     monkeypatch.setattr(unpacking, "MAX_BYTES", len(SENT) - 1)
     with pytest.raises(NginxwsError, match="chat: holds more than"):
         make_app_plan(app(IN_SOURCE), AppSnapshot(), SOURCE)

@@ -255,3 +255,14 @@ def test_without_a_server_of_that_name_it_is_as_without_a_name(domain: str | Non
 def test_what_is_said_of_the_server_counts_more() -> None:
     (change,) = plan(TWO, put(domain="b.example", server="a.example")).changes
     assert change.server.startswith("a.example:80 ")
+
+
+# --- only what is managed -----------------------------------------------------------------------
+
+
+def test_where_only_managed_routes_are_meant_nothing_else_is_in_the_way() -> None:
+    hand = SITE.replace(b"location / {", b"location /ws/ { return 200; } location / {")
+    assert actions(plan(hand, Drop("/ws/", managed_only=True))) == ["unchanged"]
+    assert actions(plan(SITE, Drop("/ws/", server="gone.example", managed_only=True))) == ["unchanged"]
+    assert isinstance(failure(SITE, Drop("/ws/", server="gone.example")), ServerChoiceError)
+    assert steps(SITE, [put()], [Drop("/ws/", managed_only=True)]) == SITE

@@ -46,23 +46,29 @@ class World:
     not_up: dict[str, str] = field(default_factory=dict)
     at_commit: dict[str, NginxwsError] = field(default_factory=dict)
     stuck: str = ""
+    done_already: str = ""
     hooks: dict[str, Callable[[], object]] = field(default_factory=dict)
     probe: ProbeResult | None = FINE
     down: bool = False
     log: list[str] = field(default_factory=list)
 
     def app(self, name: str) -> AppTask:
-        def change(decide: Decide, _listener: Listener) -> Sequence[str]:
+        def change(decide: Decide, listener: Listener) -> Sequence[str]:
             self.log.append(f"{name} begins")
             if name in self.fails:
                 raise self.fails[name]
+            if name in self.done_already:
+                return []
             why = decide()
+            if why is None and listener.asked:
+                raise Interrupted("interrupted; the node is as it was", node=name)
             if why is None and name in self.at_commit:
                 raise self.at_commit[name]
             if why is not None:
                 self.log.append(f"{name} goes back")
                 raise Restored("the probe failed; everything was restored", node=name)
             self.log.append(f"{name} keeps it")
+            self.hooks.get(f"{name} kept", lambda: None)()
             return [f"{name} has a note"]
 
         def come_up(stopped: Stopped) -> str | None:
@@ -216,6 +222,29 @@ def test_after_the_first_has_kept_it_the_rest_is_kept() -> None:
     assert outcome.code == ExitCode.CONNECTION
 
 
+def test_an_application_that_somebody_else_has_taken_down_meanwhile() -> None:
+    """Its node has nothing to do any more, and never gets ready."""
+    world = World(apps="AB", nodes="a", after={"B": "A"}, done_already="A", down=True, probe=None)
+    assert said(world.run()) == {"A": "applied", "B": "applied", "a": "applied"}
+
+
+def test_a_bug_of_ours_takes_all_back_before_it_is_told() -> None:
+    def bug() -> None:
+        raise ZeroDivisionError
+
+    world = World(apps="A", nodes="a", hooks={"outside": bug})
+    with pytest.raises(ZeroDivisionError):
+        world.run()
+    assert world.log[-2:] == ["a goes back", "A goes back"]
+
+
+def test_the_proof_from_outside_fails_and_a_balancer_keeps_its_change() -> None:
+    outcome = World(nodes="a", probe=DEAD, stuck="a").run()
+    assert (said(outcome)["a"], outcome.code) == ("kept", ExitCode.RESTORE_FAILED)
+    assert outcome.error is not None
+    assert outcome.error.message == "ws://h/ws/ doesn't work from here: nothing listens"
+
+
 def interrupt() -> None:
     signal.raise_signal(signal.SIGINT)
 
@@ -236,6 +265,16 @@ def test_ctrl_c_while_an_application_comes_up() -> None:
     assert outcome.code == ExitCode.INTERRUPTED
     assert said(outcome)["b"] == "not tried"
     assert all(isinstance(one.error, Interrupted) for one in outcome.nodes)
+
+
+def test_ctrl_c_when_the_first_application_has_kept_its_change() -> None:
+    """Then it is too late: half of it taken back would be neither the one nor the other."""
+    import os
+
+    world = World(apps="AB", nodes="a", hooks={"A kept": lambda: os.kill(os.getpid(), signal.SIGINT)})
+    outcome = world.run()
+    assert said(outcome) == {"A": "applied", "B": "applied", "a": "applied"}
+    assert outcome.code == ExitCode.DONE
 
 
 def test_ctrl_c_when_only_balancers_were_changed() -> None:

@@ -33,7 +33,7 @@ release() {
 
 # A link is switched by renaming a new one over it: at no moment is there none.
 point_to() {
-    ln -s "$1" "$target/.current.new"
+    ln -sfn "$1" "$target/.current.new" # a run that was cut off may have left one
     mv -fT "$target/.current.new" "$target/current"
 }
 

@@ -170,10 +170,11 @@ record_other() {
   rest=${line#* }
   case $seen in *"$NL${rest#* }$NL"*) ;; *) printf 'file %s\n' "$line" ;; esac
 }
-# The text before us is what stood there before our first edit, unless somebody has edited it since.
+# The text before us is what stood there before our first edit, unless somebody has edited it since, and that
+# isn't given up.
 record_file() {
   recorded "$path"
-  [ "$written" = "$before" ] || first=$before
+  if [ "$written" != "$before" ]; then [ -n "$first" ] && [ -n "$OVERWRITE" ] || first=$before; fi
   [ "$first" = "$after" ] || printf 'file %s %s %s\n' "$after" "$first" "$path"
 }
 keep_original() {

@@ -16,8 +16,9 @@ choose_manager() {
 
 # Runs a program that may work silently for minutes, saying every second that we live. Its words: in $WORDS_FILE.
 at_length() {
-  # A daemon that it starts must not hold our streams, so its words go to a file.
-  outside "$@" </dev/null >>"$WORDS_FILE" 2>&1 &
+  # A daemon that it starts must not hold our streams, so its words go to a file. In no further shell (outside):
+  # what we end is to be the program.
+  { umask 022; exec "$@"; } </dev/null >>"$WORDS_FILE" 2>&1 9>&- &
   worker=$!
   countdown "$PATIENCE"
   while kill -0 "$worker" 2>/dev/null; do

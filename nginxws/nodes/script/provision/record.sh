@@ -148,6 +148,7 @@ do_app_look() {
 }
 
 # File $line: its real name to reals; size, size of the text before us, checksum of that, what it is to told.
+# The text before us is sent for files that are ours, and for those that somebody has edited since.
 tell_file() {
   count=$((count + 1))
   [ "$count" -le "$MAX_FILES" ] || { trouble="many $MAX_FILES"; return; }
@@ -167,13 +168,11 @@ tell_file() {
       *) what=edited ;;
     esac
   fi
-  case $what in
-    ours)
-      kept=$S/originals/$first
-      less=$(($(wc -c <"$kept" 2>/dev/null || echo 0)))
-      sends=$sends$kept$NL total=$((total + less)) told="$told$size $less $first ours$NL" ;;
-    *) told="$told$size - ${first:--} $what$NL" ;;
-  esac
+  kept=$S/originals/$first
+  if [ "$what" = ours ] || { [ "$what" = edited ] && [ -r "$kept" ]; }; then
+    less=$(($(wc -c <"$kept" 2>/dev/null || echo 0)))
+    sends=$sends$kept$NL total=$((total + less)) told="$told$size $less $first $what$NL"
+  else told="$told$size - ${first:--} $what$NL"; fi
 }
 # One that we have written, and that nobody has asked for.
 tell_recorded() {

@@ -4,7 +4,7 @@
 
 reset() {
   STATE='' NAME='' TARGET='' SERVICE='' RESTART='' TX='' WHO='' MESSAGE='' ASKED='' PLANNED=''
-  RELEASE='' SIZE=- SUM='' FRESH='' KIND=change IGNORE_EDITORS='' RESTORING='' CONF='' MAIN=''
+  RELEASE='' SIZE=- SUM='' FRESH='' KIND=change OVERWRITE='' IGNORE_EDITORS='' RESTORING='' CONF='' MAIN=''
   LOCK_TIMEOUT=0 CONFIRM_TIMEOUT=30 RESTART_TIMEOUT=60 TAKE_TIMEOUT=300 KEEP=3 COUNT=0
   MANAGER='' PATIENCE=150 BIN='' SITE_NAME='' SITE_PORT='' RELOAD_TIMEOUT=30
 }
@@ -35,6 +35,7 @@ read_parameters() {
       reload-timeout) RELOAD_TIMEOUT=$value ;;
       path) ASKED=$ASKED$value$NL ;;
       current) PLANNED=$value ;;
+      overwrite) OVERWRITE=$value ;;
       release) # NAME SIZE SUM; no SIZE and SUM: it is there already
         RELEASE=${value%% *} value=${value#* }
         SIZE=${value%% *} SUM=${value#* }

@@ -66,6 +66,20 @@ def placed(**more: Any) -> dict[str, Any]:
     return {"websocket": [{"file": PAGE, "placeholder": "@@WS@@"}], **more}
 
 
+@pytest.mark.parametrize("name", ["shell", "cloud-init", "compose"])
+@pytest.mark.parametrize("server", ["x; include /etc/passwd", "x{", "a b", "$(id)", "~^x$", "x:80;", "é"])
+def test_the_name_of_a_server_adds_no_directive(name: str, server: str) -> None:
+    wanted = manifest(app=placed(), node={"server": server, "install": "apt"})
+    with pytest.raises(InvalidInput, match="can't be the name of a server block"):
+        export(name, ask(wanted, only=None if name == "shell" else "lb1"))
+
+
+@pytest.mark.parametrize("server", ["chat.example.com", "*.example.com:8080", "_", "[::1]"])
+def test_names_that_a_server_may_have(server: str) -> None:
+    wanted = manifest(app=placed(), node={"server": server, "install": "apt"})
+    assert f"server_name {server.removesuffix(':8080')};" in export("shell", ask(wanted, only=None))
+
+
 @settings(max_examples=6, deadline=None)
 @given(EVIL, EVIL, EVIL)
 def test_no_text_of_the_manifest_gets_out_of_its_place(restart: str, reload: str, command: str) -> None:

@@ -85,10 +85,25 @@ def test_a_healthy_node() -> None:
     assert found.snapshot == AppSnapshot(
         ONE,
         (TWO, ONE),
-        files=(FileState("/a", NOW, OLD), FileState("/b", None), FileState("/forgotten", NOW)),
+        files=(
+            FileState("/a", NOW, OLD),
+            FileState("/b", None),
+            FileState("/forgotten", NOW, edited=f"/state/apps/chat/originals/{sha(OLD)}"),
+        ),
     )
     assert found.recorded
-    assert found.edited == (("/forgotten", f"/state/apps/chat/originals/{sha(OLD)}"),)
+
+
+def test_the_text_before_of_an_edited_file() -> None:
+    told = f"4 4 {sha(OLD)} edited\n- - - absent\n4 - - plain"
+    state = seen(Frame("files", told.encode())).snapshot.files[0]
+    assert (state.original, state.before) == (None, OLD)
+
+
+def test_the_files_of_the_release_as_well() -> None:
+    session = FakeSession(frames(), OK)
+    assert len(see(cast(Session, session), WANTED, AppOptions.of(WANTED), deployed=True).snapshot.files) == 3
+    assert [value for key, value in session.asked if key == "path"] == ["/a", "/b", "c"]
 
 
 def test_pending_and_foreign() -> None:
@@ -96,6 +111,7 @@ def test_pending_and_foreign() -> None:
     assert found.snapshot.pending
     assert found.snapshot.foreign == "it is a link to ../x\ny, which is no release of ours"
     assert (found.snapshot.current, found.snapshot.releases, found.recorded) == (None, (), False)
+    assert not found.snapshot.recorded
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,30 @@
+"""What is said of an application that was held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from nginxws.environment.plan import AppPlan
+from nginxws.errors import Restored
+from nginxws.nodes.interrupts import Interrupts, Listener
+from nginxws.nodes.transaction import Decide
+from nginxws.provisioning.holding import AppTask, Holding
+from nginxws.provisioning.types import AppOutcome
+
+
+@pytest.mark.parametrize(("words", "detail"), [("", None), ("\nits log", "its log")])
+def test_why_it_isnt_up_is_said_once(words: str, detail: str | None) -> None:
+    def change(decide: Decide, _listener: Listener) -> Sequence[str]:
+        raise Restored("the change was refused; everything was restored", detail=f"{decide()}{words}")
+
+    plan = AppPlan("chat", changes=("x",))
+    task = AppTask(AppOutcome("chat", plan), (), change, lambda _stopped: "chat isn't up")
+    holding = Holding([task], Interrupts())
+    assert not holding.bring_up()
+    holding.roll_back("x")
+    (outcome,) = holding.results()
+    assert outcome.error is not None
+    assert outcome.error.message == "chat isn't up; everything was restored"
+    assert outcome.error.detail == detail
