@@ -141,7 +141,8 @@ class Changing:
     def ask(self, apps: Sequence[SeenApp], seen: Sequence[Seen]) -> None:
         """Show the plans and wait for a yes, where somebody can be asked. Raises NginxwsError for a no."""
         planned = Outcome(tuple(one.outcome for one in apps), tuple(one.outcome for one in seen))
-        parts = planned.pending_parts + len(self.installing.wanted) + len(self.installing.leaving)
+        besides = {*self.installing.wanted, *self.installing.leaving} - planned.pending_nodes
+        parts = planned.pending_parts + len(besides)
         if not self.settings.asks or not parts:
             return
         self.progress.pause()

@@ -19,7 +19,9 @@ def down(**options: Any) -> int:
 
     The manifest's routes leave the balancers; edited files get the text that they had before, releases and
     their link go, and applications are restarted. Other routes, NGINX itself and what applications wrote
-    stay. Where there is nothing of ours, nothing is touched.
+    stay. Where there is nothing of ours, nothing is touched. From a file that was edited by hand since, the
+    address alone is taken; where that can't be told from the edit, nothing is begun without
+    --overwrite-drift.
     """
     from nginxws.cli.env_running import take_down
 

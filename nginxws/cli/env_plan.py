@@ -21,7 +21,8 @@ from nginxws.cli.options import (
 @option("--install", is_flag=False, flag_value="auto", type=click.Choice(["auto", "apt", "dnf", "apk"]),
         help="Plan as with `env up --install`.")  # fmt: skip
 @option("--detailed-exitcode", is_flag=True, help="Exit 2 when something isn't as wanted.")
-@option("--overwrite-drift", is_flag=True, help="Replace managed blocks that were edited by hand.")
+@option("--overwrite-drift", is_flag=True,
+        help="Replace managed blocks, and files of applications, that were edited by hand.")  # fmt: skip
 @take_over_options
 @provider_option
 @environment_options

@@ -118,8 +118,8 @@ def told_of_strangers(one: SeenApp) -> SeenApp:
         return one
     releases = f"{count(len(now.releases), 'release')} in {one.node.wanted.target}"
     note = (
-        f"{releases} {'stays' if len(now.releases) == 1 else 'stay'}: there is no record that this application "
-        "of this manifest put that there; was it an export, another name, login or state_dir?"
+        f"{releases} {'stays' if len(now.releases) == 1 else 'stay'}: the node has no record that env up put "
+        "that there; was it an export, another name of the application, another login or state_dir?"
     )
     return replace(one, outcome=replace(one.outcome, notes=(*one.outcome.notes, note)))
 

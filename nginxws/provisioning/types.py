@@ -101,8 +101,13 @@ class Outcome:
         return aside or any(part.done for part in self.parts)
 
     @property
+    def pending_nodes(self) -> set[str]:
+        """The balancers that aren't as wanted."""
+        plans = ((one.node, one.plan) for one in self.nodes)
+        return {name for name, plan in plans if plan is not None and (plan.files or plan.blocked)}
+
+    @property
     def pending_parts(self) -> int:
         """How many parts aren't as wanted: something would change, or is left that should."""
         apps = [one for one in self.apps if one.plan is not None and not one.plan.is_noop]
-        nodes = [one for one in self.nodes if one.plan is not None and (one.plan.files or one.plan.blocked)]
-        return len(apps) + len(nodes)
+        return len(apps) + len(self.pending_nodes)

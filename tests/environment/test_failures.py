@@ -83,7 +83,10 @@ def test_a_hand_written_location_is_in_the_way(environment: Surroundings) -> Non
         site.read_text().replace("location / {", "location /ws/ { return 200; }\n    location / {")
     )
     with environment.untouched():
-        environment("up", code=1)
+        done = environment("up", "--format", "json", code=1)
+    document = done.held("environment")
+    assert document["nodes"]["lb1"]["error"]["kind"] == "RouteConflict"
+    assert document["apps"]["chat"]["result"] == "not tried"
 
 
 def test_an_address_that_doesnt_work_from_outside(environment: Surroundings) -> None:

@@ -34,6 +34,14 @@ def test_the_life_of_an_environment(environment: Surroundings) -> None:
     status = environment("status", "--detailed-exitcode", "--format", "json").held("env-status")
     assert status["as_wanted"] is True
     assert status["apps"]["chat"]["listening"] is True
+    page = environment.machine / "srv" / "current" / "chat.js"
+    file = {"path": str(page), "address": "ws://chat.example.com/ws/", "edited": False}
+    assert status["apps"]["chat"]["files"] == [file]
+    text = page.read_text()
+    page.write_text(f"{text}// by hand\n")
+    status = environment("status", "--detailed-exitcode", "--format", "json", code=2).held("env-status")
+    assert status["apps"]["chat"]["files"] == [file | {"edited": True}]
+    page.write_text(text)
 
     environment("down")
     assert environment.trees() == first
@@ -57,7 +65,11 @@ def test_what_it_says(environment: Surroundings) -> None:
     assert url.out == "chat  /ws/  ws://chat.example.com/ws/\n"
     assert "tls = true" in url.err
     status = environment("status").out.splitlines()
-    assert status[1:3] == [f"chat: port {environment.port} answers", "chat: as wanted"]
+    assert status[1:4] == [
+        f"chat: port {environment.port} answers",
+        f"chat: {environment.machine}/srv/current/chat.js: ws://chat.example.com/ws/",
+        "chat: as wanted",
+    ]
     assert environment("up", "--dry-run", "--detailed-exitcode").out.startswith("chat: nothing to do\n")
 
 
@@ -99,6 +111,42 @@ def test_down_leaves_what_the_node_has_no_record_of_and_says_so(environment: Sur
     environment.write()
     assert "warning" not in environment("down").err
     assert not (environment.machine / "srv").exists()
+
+
+def test_edits_by_hand_in_files_of_the_node(environment: Surroundings) -> None:
+    """One beside the address stays; one of the address stops it, all of it, before anything is begun."""
+    config = environment.machine / "chat.ini"
+    config.write_bytes(b"url=old\n")
+    environment.write(source="", target="", websocket=f"[{{ file = \"{config}\", pattern = 'url=(.*)' }}]")
+    (environment.machine / "srv").mkdir()
+    (environment.machine / "srv" / "current").symlink_to(environment.source)
+    first = environment.trees()
+    environment("up")
+    assert f"chat: {config}: ws://chat.example.com/ws/\n" in environment("status").out
+
+    config.write_bytes(b"url=ws://his/\n# by hand\n")
+    status = environment("status", "--detailed-exitcode", "--format", "json", code=2).held("env-status")
+    assert status["apps"]["chat"]["files"] == [{"path": str(config), "address": "ws://his/", "edited": True}]
+    with environment.untouched():
+        done = environment("down", "--format", "json", code=1)
+    document = done.held("environment")
+    assert document["apps"]["chat"]["error"]["kind"] == "DriftError"
+    assert document["nodes"]["lb1"]["result"] == "not tried"
+    shown = environment("down", "--dry-run", "--overwrite-drift").out
+    assert "-# by hand\n" in shown
+
+    config.write_bytes(b"url=ws://chat.example.com/ws/\n# by hand\n")
+    assert "edited by hand\n" in environment("status", "--detailed-exitcode", code=2).out
+    done = environment("down")
+    assert f"take our address out of {config}; what was edited by hand there stays" in done.out
+    assert config.read_bytes() == b"url=old\n# by hand\n"
+    config.write_bytes(b"url=old\n")
+    assert environment.trees() == first
+
+    environment("up")
+    config.write_bytes(b"url=ws://his/\n# by hand\n")
+    environment("down", "--overwrite-drift")
+    assert environment.trees() == first
 
 
 def test_it_waits_for_ssh(environment: Surroundings, ssh_servers: tuple[SshServer, SshServer]) -> None:

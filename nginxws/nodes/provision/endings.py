@@ -95,6 +95,11 @@ _REFUSALS = {
         "name the service as the node does, or say restart = COMMAND",
     ),
     "no-tar": ("there is no tar program", "install it there: an application is unpacked with it"),
+    "unsafe-target": (
+        "others than you and root could lead root astray in the target {}",
+        "log in as the user that the folder belongs to (only `restart` may need sudo), or give the folder "
+        "and those above it to root (ls -ld)",
+    ),
     "elsewhere": (
         "an application of this name is deployed at {}, which isn't the target",
         "take that down first (with the manifest that deployed it), or give this application another name",

@@ -9,14 +9,19 @@ state_folder() {
 # it. So every folder on the way counts, as it is named and as it really is. Nothing there is fine too.
 is_safe() {
   [ -e "$S" ] || [ -h "$S" ] || return 0
-  set --
-  for line in "$S" "$(real_names "$S")"; do
+  only_ours "$S" && return 0
+  refuse unsafe-state "$S: $open_one"
+  return 1
+}
+# True when nobody else can change what the name $1 leads to, nor any name on the way there.
+only_ours() {
+  set -- "$1" "$(real_names "$1")"
+  for line in "$@"; do
     # A relative one (by an odd HOME) has nothing above it; its real name has.
     while [ "${line#/}" != "$line" ]; do set -- "$@" "$line"; line=${line%/*}; done
   done
-  nobody_else sticky / "$@" && return 0
-  refuse unsafe-state "$S: $open_one"
-  return 1
+  shift 2
+  nobody_else sticky / "$@"
 }
 
 # Takes the lock or, after $LOCK_TIMEOUT seconds, says who holds it. Descriptor 9 is the lock.

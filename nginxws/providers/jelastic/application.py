@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from nginxws.counting import span
@@ -25,6 +26,7 @@ from nginxws.providers.jelastic.calls import Platform
 from nginxws.providers.jelastic.http import NoAnswer
 from nginxws.providers.jelastic.records import Record, with_sums
 from nginxws.providers.jelastic.settings import Settings
+from nginxws.providers.jelastic.undoing import take_all
 
 OnStep = Callable[[str, str], None]
 
@@ -207,14 +209,11 @@ class Applications:
 
     def _take_back(self, error: BaseException) -> None:
         """The old text, and the old record, of every file that was begun. Raises RestoreFailed."""
-        try:
-            for plan, edit in reversed(self._begun):
-                self._put_back(plan, edit)
-            if self._restarting:
-                self._restart()
-        except RestoreFailed:
-            raise
-        except NginxwsError as again:
+        steps = [partial(self._put_back, plan, edit) for plan, edit in reversed(self._begun)]
+        again = take_all([*steps, self._restart] if self._restarting else steps)
+        if isinstance(again, RestoreFailed):
+            raise again
+        if again is not None:
             raise RestoreFailed(
                 f"the change failed ({_words(error)}), and so did its restore: {again.message}",
                 node=again.node,

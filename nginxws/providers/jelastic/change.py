@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from nginxws.checks.gate import new_errors
@@ -30,6 +31,7 @@ from nginxws.providers.jelastic import texts
 from nginxws.providers.jelastic.balancer import Balancer, Workers, all_have, digests, renewed
 from nginxws.providers.jelastic.http import NoAnswer
 from nginxws.providers.jelastic.settings import Settings
+from nginxws.providers.jelastic.undoing import take_all
 
 OnStep = Callable[[str, str], None]
 
@@ -186,22 +188,23 @@ class Change:
 
     def _take_back(self, error: BaseException) -> None:
         """The old text into every file that may have the new one. Raises RestoreFailed."""
-        try:
-            for file in self.plan.files:
-                self._put_back(file)
-            now = self.balancer.workers() if self._reloading else self._before
-            if now != self._before:  # else NGINX never read the new text
-                self._before = now
-                self.reload()
-        except RestoreFailed:
-            raise
-        except NginxwsError as again:
+        again = take_all([*(partial(self._put_back, file) for file in self.plan.files), self._read_again])
+        if isinstance(again, RestoreFailed):
+            raise again
+        if again is not None:
             raise RestoreFailed(
                 f"the change failed ({_words(error)}), and so did its restore: {again.message}",
                 node=self.plan.node,
                 detail=again.detail,
                 hint="take our blocks out of the file by hand, between their marker lines; then reload NGINX",
             ) from error
+
+    def _read_again(self) -> None:
+        """A reload, unless NGINX never read the new text."""
+        now = self.balancer.workers() if self._reloading else self._before
+        if now != self._before:
+            self._before = now
+            self.reload()
 
     def _put_back(self, file: FilePlan) -> None:
         if not self.balancer.unlike(digests({file.path: file.before})):

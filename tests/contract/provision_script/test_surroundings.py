@@ -68,6 +68,30 @@ def _needs(disk: Path, node: AppNode, at: str) -> bool:
     return disk == node.state or at == "stage"
 
 
+@pytest.mark.root
+@pytest.mark.parametrize("where", ["home", "target", "releases"])
+@pytest.mark.parametrize("how", ["other user", "everybody"])
+def test_root_unpacks_only_where_nobody_else_could_put_a_link(
+    dash: AppTalk, node: AppNode, where: str, how: str
+) -> None:
+    dash.up("one")
+    folder = {"home": node.home, "target": node.target, "releases": node.target / "releases"}[where]
+    mode = folder.stat().st_mode
+    if how == "everybody":
+        folder.chmod(0o777)
+    else:
+        os.chown(folder, 12345, 0)
+    old = node.tree()
+    with pytest.raises(NodeError, match="could lead root astray") as caught:
+        dash.change(dash.plan("two"), lambda: None)
+    assert str(folder) in caught.value.message
+    assert caught.value.hint is not None
+    assert node.tree() == old
+    os.chown(folder, 0, 0)
+    folder.chmod(mode)
+    dash.up("two")
+
+
 def test_modes_are_those_of_the_archive_whatever_the_umask(dash: AppTalk, node: AppNode) -> None:
     for umask in (0o000, 0o077):
         before = os.umask(umask)

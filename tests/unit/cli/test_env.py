@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -128,6 +129,18 @@ def test_somebody_is_asked(
             _Changing().ask((), ())  # type: ignore[misc]
     assert asked == ["Apply this to 2 nodes?"]
     assert "lb1: install NGINX (apt)" in capfd.readouterr().out
+
+
+def test_a_balancer_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its routes leave, and so does the server block that came with its NGINX."""
+    asked: list[str] = []
+    monkeypatch.setattr(ChangeSettings, "asks", property(lambda _self: True))
+    monkeypatch.setattr(env_changing, "show_plans", lambda *_: None)
+    monkeypatch.setattr("click.confirm", lambda text, **_: asked.__iadd__([text]))
+    plan = SimpleNamespace(files=("x",), blocked=())
+    nodes = [SimpleNamespace(outcome=NodeOutcome(name, plan)) for name in ("lb2", "lb3")]  # type: ignore[arg-type]
+    _Changing().ask((), nodes)  # type: ignore[misc,arg-type]
+    assert asked == ["Apply this to 3 nodes?"]
 
 
 # --- the report ----------------------------------------------------------------------------------

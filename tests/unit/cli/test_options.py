@@ -31,3 +31,13 @@ def test_durations() -> None:
     assert Seconds().convert(7, None, None) == 7
     with pytest.raises(BadParameter, match="isn't a time"):
         Seconds().convert("soon", None, None)
+
+
+def test_a_wait_may_be_none_at_all() -> None:
+    for none in ("0", "0s"):
+        assert Seconds(least=0).convert(none, None, None) == 0
+        with pytest.raises(BadParameter, match="from 1s to 365d"):
+            Seconds().convert(none, None, None)
+    for wrong in ("", "soon", "366d"):
+        with pytest.raises(BadParameter, match="isn't a time from 0s to 365d"):
+            Seconds(least=0).convert(wrong, None, None)

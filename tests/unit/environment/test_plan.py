@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -196,7 +197,7 @@ def test_down_takes_our_address_out_of_a_file_that_somebody_edited() -> None:
     ids=["another address", "twice", "no text before", "not wanted any more"],
 )
 def test_an_edit_that_our_address_cant_be_told_from_stops_it(wanted: WantedApp, now: AppSnapshot) -> None:
-    plans = [lambda: make_down_plan(wanted, now)]
+    plans: list[Callable[[], AppPlan]] = [lambda: make_down_plan(wanted, now)]
     if not wanted.files:
         plans.append(lambda: make_app_plan(wanted, now, None))
     for plan in plans:
@@ -216,7 +217,9 @@ def test_an_edit_may_be_given_up() -> None:
         make_app_plan(app(), now, None, overwrite=True),
     ):
         assert plan.edits == (FileEdit(CONF, b"url=ws://other/\nx=1\n", b"url=old\n"),)
-        assert plan.changes[0] == f"give {CONF} its original bytes back; what was edited by hand there is lost"
+        assert (
+            plan.changes[0] == f"give {CONF} its original bytes back; what was edited by hand there is lost"
+        )
         assert "-x=1\n" in plan.diff
         assert plan.overwrite
     with pytest.raises(DriftError):

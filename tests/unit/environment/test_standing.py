@@ -11,14 +11,13 @@ from nginxws.environment.wanted import WantedApp, WantedFile
 
 URL = "ws://h/ws/"
 CONF = WantedFile("/c", b"url=(.*)", None, URL, on_node="/c")
+SETTLED = AppPlan("chat")
 PAGE = WantedFile("a.js", None, b"@", URL, in_source=True, on_node="/srv/current/a.js")
 WANTED = WantedApp("chat", "h", 1, "chat", "/srv", 3, None, None, 30, (CONF, PAGE), ())
 SOURCE = (Entry("a.js", 0o644, b"<@>"),)
 
 
-def standing(
-    conf: FileState, page: bytes | None, plan: AppPlan | None = AppPlan("chat")
-) -> tuple[FileStanding, ...]:
+def standing(conf: FileState, page: bytes | None, plan: AppPlan | None = SETTLED) -> tuple[FileStanding, ...]:
     now = AppSnapshot("x", files=(conf, FileState(PAGE.on_node, page)))
     return stand(WANTED, now, plan, SOURCE)
 

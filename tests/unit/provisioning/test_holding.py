@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from nginxws.environment.plan import AppPlan
-from nginxws.errors import Restored
+from nginxws.errors import Interrupted, Restored
 from nginxws.nodes.interrupts import Interrupts, Listener
 from nginxws.nodes.transaction import Decide
 from nginxws.provisioning.holding import AppTask, Holding
@@ -28,3 +28,19 @@ def test_why_it_isnt_up_is_said_once(words: str, detail: str | None) -> None:
     assert outcome.error is not None
     assert outcome.error.message == "chat isn't up; everything was restored"
     assert outcome.error.detail == detail
+
+
+def test_an_interruption_has_no_failure_for_its_detail() -> None:
+    def change(decide: Decide, _listener: Listener) -> Sequence[str]:
+        refused = decide()
+        raise Interrupted("interrupted; the node is as it was", detail=refused)
+
+    task = AppTask(AppOutcome("chat", AppPlan("chat", changes=("x",))), (), change, lambda _stopped: None)
+    interrupts = Interrupts()
+    holding = Holding([task], interrupts)
+    assert holding.bring_up()
+    interrupts.asked = True
+    holding.roll_back("the environment failed")
+    (outcome,) = holding.results()
+    assert isinstance(outcome.error, Interrupted)
+    assert outcome.error.detail is None

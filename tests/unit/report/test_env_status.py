@@ -107,6 +107,20 @@ def test_the_address_in_its_files_and_edits_by_hand(capsys: pytest.CaptureFixtur
     ]
 
 
+def test_one_that_is_down_with_nothing_to_change_isnt_as_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+    app = AppStanding(PLAIN, AppSnapshot(), AppPlan("plain"), "nothing answers")
+    assert lines(Standing("h", [], [app], []), capsys)[0] == [
+        "plain: port 8081 does not answer: nothing answers",
+        "plain: not as wanted: it isn't up",
+    ]
+    both = AppStanding(
+        PLAIN, AppSnapshot(), AppPlan("plain"), "no", files=(FileStanding("/a.js", "ws://h/", True),)
+    )
+    assert lines(Standing("h", [], [both], []), capsys)[0][-1] == (
+        "plain: not as wanted: edited by hand; it isn't up"
+    )
+
+
 def test_an_application_that_cant_be_planned_for(capsys: pytest.CaptureFixture[str]) -> None:
     error = ConnectionFailed("no", node="chat")
     standing = Standing("h", [], [AppStanding(WANTED, AppSnapshot("abc"), None, None, error)], [])

@@ -1,12 +1,21 @@
 # --- a change of an application -------------------------------------------------------------------
 
 # KIND is change or down. Every way out before go_live_app touches nothing live.
+# Root unpacks only where nobody else could lead it astray by a link; other users can only harm themselves.
+is_target_safe() {
+  [ "$ME" = 0 ] || return 0
+  dir=$TARGET/releases
+  until [ -e "$dir" ]; do dir=${dir%/*}; dir=${dir:-/}; done
+  only_ours "$dir"
+}
+
 do_app_change() {
   open_app || return 0
   find_manager || { refuse no-service "$SERVICE"; return; }
   if [ -n "$RELEASE" ] && [ "$SIZE" != - ]; then
     have tar || { refuse no-tar ''; return; }
     [ "$SIZE" -le "$MAX_ARCHIVE" ] || { refuse big "$RELEASE"; return; }
+    is_target_safe || { refuse unsafe-target "$TARGET: $open_one"; return; }
   fi
   lock_app || return 0
   read_record
@@ -174,7 +183,8 @@ record_other() {
 # isn't given up.
 record_file() {
   recorded "$path"
-  if [ "$written" != "$before" ]; then [ -n "$first" ] && [ -n "$OVERWRITE" ] || first=$before; fi
+  [ -z "$OVERWRITE" ] || written=${written:+$before}
+  [ "$written" = "$before" ] || first=$before
   [ "$first" = "$after" ] || printf 'file %s %s %s\n' "$after" "$first" "$path"
 }
 keep_original() {
