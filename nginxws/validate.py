@@ -231,17 +231,20 @@ def host_header(text: str) -> str:
     return host(text, "host")
 
 
-def parse_duration(text: str) -> int:
-    """``90``, ``90s``, ``5m``, ``1h``, ``1d`` or ``1h30m`` in seconds, 1 second to 365 days."""
-    match = _DURATION.fullmatch(text)
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0, 0)
-    return seconds_in_range(days * 86400 + hours * 3600 + minutes * 60 + seconds, f"duration {shown(text)}")
+def parse_duration(text: str, least: int = 1) -> int:
+    """``90``, ``90s``, ``5m``, ``1h``, ``1d`` or ``1h30m`` in seconds, ``least`` seconds to 365 days."""
+    match = _DURATION.fullmatch(text) if text else None
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0, -1)
+    total = days * 86400 + hours * 3600 + minutes * 60 + seconds
+    return seconds_in_range(total, f"duration {shown(text)}", least)
 
 
-def seconds_in_range(seconds: int, what: str) -> int:
-    """``seconds`` itself when NGINX can count with it: 1 second to 365 days."""
-    if not 1 <= seconds <= MAX_SECONDS:
-        raise InvalidInput(f"{what} isn't a time from 1s to 365d", hint="write it like 90s, 5m, 1h or 1d")
+def seconds_in_range(seconds: int, what: str, least: int = 1) -> int:
+    """``seconds`` itself when NGINX can count with it: 1 second, or ``least``, to 365 days."""
+    if not least <= seconds <= MAX_SECONDS:
+        raise InvalidInput(
+            f"{what} isn't a time from {least}s to 365d", hint="write it like 90s, 5m, 1h or 1d"
+        )
     return seconds
 
 

@@ -70,7 +70,9 @@ def run(arguments: list[str] | None = None) -> int:
         return show_failure(error, cli, arguments)
     except (click.Abort, KeyboardInterrupt):
         # Commands that change nodes tell of their own interruptions: nothing had begun here.
-        hint = "`nginxws recover` says if a node has something to undo"
+        words = sys.argv[1:] if arguments is None else arguments
+        asks = "env status" if words[:1] == ["env"] else "recover"
+        hint = f"`nginxws {asks}` says if a node has something to undo"
         return show_failure(Interrupted("interrupted", hint=hint), cli, arguments)
     except OSError as error:
         failed = NginxwsError(f"cannot go on: {error}", hint="is the disk full, or the output closed?")

@@ -98,14 +98,20 @@ class Changing:
     def see(self, links: Sequence[NodeLink], nodes: Sequence[AppNode]) -> tuple[list[SeenApp], list[Seen]]:
         """Every part looked at, all at once, and planned for."""
         undo = not self.settings.dry_run
-        looking = env_seeing.see_apps(nodes, self.plan_app, self.progress, undo=undo)
+        looking = env_seeing.see_apps(nodes, self.plan_app, self.progress, undo=undo, deployed=not self.down)
         seen = [
             self.installing.judged(one, down=self.down)
             for one in self.desired.see(links, self.progress, undo=undo)
         ]
         apps = looking()
-        judge = env_seeing.told_of_strangers if self.down else env_seeing.refuse_down
-        return [judge(one) for one in apps], seen
+        return [self.judged(one) for one in apps], seen
+
+    def judged(self, one: SeenApp) -> SeenApp:
+        """With what keeps it from being begun, or is to be told of it."""
+        if self.sources is None:
+            return env_seeing.told_of_strangers(one)
+        told = env_seeing.told_of_edits(one, self.sources.get(one.node.wanted.name))
+        return env_seeing.refuse_down(told)
 
     def plan_app(self, node: AppNode, now: AppSnapshot) -> AppPlan:
         """What an application's node lacks, or on the way down, what it has of ours."""

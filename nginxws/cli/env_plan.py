@@ -17,7 +17,8 @@ from nginxws.cli.options import (
 
 
 @click.command()
-@option("--wait", type=Seconds(), default=0, help="Longest wait for SSH of each node.  [default: none]")
+@option("--wait", type=Seconds(least=0), default=0,
+        help="Longest wait for SSH of each node.  [default: none]")  # fmt: skip
 @option("--install", is_flag=False, flag_value="auto", type=click.Choice(["auto", "apt", "dnf", "apk"]),
         help="Plan as with `env up --install`.")  # fmt: skip
 @option("--detailed-exitcode", is_flag=True, help="Exit 2 when something isn't as wanted.")

@@ -10,12 +10,15 @@ from nginxws.cli.desired import Desired, Seen
 from nginxws.cli.environment import AppNode
 from nginxws.counting import count
 from nginxws.deploy import NodeOutcome, check_plan, refuse_stopped
+from nginxws.environment.archive import Entry
 from nginxws.environment.plan import AppPlan, AppSnapshot
+from nginxws.environment.standing import stand
 from nginxws.errors import NginxwsError, NodeError
 from nginxws.manifest.wanted import routes_for
 from nginxws.nodes.link import NodeLink
 from nginxws.plan import Drop, NodePlan
 from nginxws.planner import make_plan
+from nginxws.printable import one_line
 from nginxws.provisioning.looking import Looking
 from nginxws.provisioning.ports import listens
 from nginxws.provisioning.types import AppOutcome
@@ -122,6 +125,21 @@ def told_of_strangers(one: SeenApp) -> SeenApp:
         "that there; was it an export, another name of the application, another login or state_dir?"
     )
     return replace(one, outcome=replace(one.outcome, notes=(*one.outcome.notes, note)))
+
+
+def told_of_edits(one: SeenApp, entries: Sequence[Entry] | None) -> SeenApp:
+    """With a word of files of the release in use that somebody edited: the release is its name, and stays."""
+    wanted, now, plan = one.node.wanted, one.now, one.outcome.plan
+    if now is None or plan is None:
+        return one
+    ours = {file.on_node for file in wanted.files if file.in_source}
+    notes = [
+        f"{one_line(file.path)} was edited by hand, and stays as it is: the source's release is deployed "
+        "already. To deploy it anew, change the source, or run env down and env up"
+        for file in stand(wanted, now, plan, entries)
+        if file.edited and file.path in ours
+    ]
+    return replace(one, outcome=replace(one.outcome, notes=(*one.outcome.notes, *notes)))
 
 
 def spared_app(outcome: AppOutcome) -> AppOutcome:

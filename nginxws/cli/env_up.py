@@ -18,8 +18,8 @@ from nginxws.cli.options import (
 
 
 @click.command()
-@option("--wait", type=Seconds(), metavar="DURATION",
-        help="Longest wait for SSH of each node.  [default: the manifest's, else 2m]")  # fmt: skip
+@option("--wait", type=Seconds(least=0), metavar="DURATION",
+        help="Longest wait for SSH of each node, or 0.  [default: the manifest's, else 2m]")  # fmt: skip
 @option("--install", is_flag=False, flag_value="auto", type=click.Choice(["auto", "apt", "dnf", "apk"]),
         help="Install NGINX on balancers that have none; without a value with what is there.")  # fmt: skip
 @option("--parallel", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N",

@@ -73,9 +73,12 @@ class ProbeHeader(Lines):
 
 
 class Seconds(SecondsType):
-    """A duration: ``90``, ``90s``, ``5m``, ``1h``, ``1d``; in seconds."""
+    """A duration: ``90``, ``90s``, ``5m``, ``1h``, ``1d``; in seconds, ``least`` at least."""
 
     name = "DURATION"
+
+    def __init__(self, least: int = 1) -> None:
+        self._least = least
 
     def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
         from nginxws.route import parse_duration
@@ -83,7 +86,7 @@ class Seconds(SecondsType):
         if isinstance(value, int):
             return value
         try:
-            return parse_duration(value)
+            return parse_duration(value, self._least)
         except InvalidInput as error:
             self.fail(error.message, param, ctx)
 

@@ -43,6 +43,7 @@ class AppSnapshot:
     ``foreign`` says why the link ``current`` can't be switched; empty if it can. ``pending``: an interrupted
     change hasn't been undone yet; ``recovered`` says which one was undone just now, empty if none.
     Without ``recorded``, the node has no record of a change of ours, so what lies there isn't ours to remove.
+    ``unmanaged``: nothing there manages the service that is to be restarted.
     """
 
     current: str | None = None
@@ -52,6 +53,7 @@ class AppSnapshot:
     pending: bool = False
     recovered: str = ""
     recorded: bool = True
+    unmanaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,8 @@ def make_app_plan(
     Files that were edited and aren't wanted any more get their original bytes back. What somebody edited
     after us stays, unless ``overwrite``. Raises NodeError for a file of the node that isn't there and for a
     ``current`` that isn't ours, DriftError as `make_down_plan`, NginxwsError for a file that the source
-    doesn't have, for an address that isn't found exactly once, and for too large a source.
+    doesn't have, for an address that isn't found exactly once, for too large a source, and for a service that
+    nothing there manages.
     """
     release, source_diff = None, ""
     if entries is not None:
@@ -154,11 +157,21 @@ def _planned(wanted: WantedApp, now: AppSnapshot, changes: list[str], plan: AppP
     """The plan with what follows from its changes: the restart, and what was left behind undone before."""
     restart = bool(changes) and bool(wanted.service or wanted.restart)
     if restart:
+        if now.unmanaged:
+            raise _unmanaged(wanted)
         what = f"service {wanted.service}" if wanted.service else f"it: {one_line(wanted.restart or '')}"
         changes = [*changes, f"restart {what}"]
     if now.pending:
         changes = ["undo a change that was interrupted", *changes]
     return replace(plan, restart=restart, changes=tuple(changes))
+
+
+def _unmanaged(wanted: WantedApp) -> NodeError:
+    return NodeError(
+        f"there is no service {wanted.service} (asked systemd, OpenRC and /etc/init.d)",
+        node=wanted.name,
+        hint="name the service as the node does, or say restart = COMMAND",
+    )
 
 
 def _release(wanted: WantedApp, now: AppSnapshot, entries: Sequence[Entry]) -> tuple[Release | None, str]:

@@ -21,6 +21,16 @@ _MAX_PATTERN = 1000
 
 def _domain(text: str) -> None:
     """``HOST`` or ``HOST:PORT``."""
+    if "/" in text:
+        host = text.rpartition("://")[2].partition("/")[0]
+        raise InvalidInput(
+            f"domain {shown(text)} isn't a host",
+            hint=f"write it without scheme and path: {shown(host or 'chat.example.com')}",
+        )
+    if not text.isascii():
+        raise InvalidInput(
+            f"domain {shown(text)} isn't ASCII", hint="write it in punycode: xn--… (idn2 NAME prints it)"
+        )
     host, colon, port = (
         text.rpartition(":") if re.fullmatch(r"[^:]*:[^:]*|\[.*\]:.*", text) else (text, "", "")
     )

@@ -80,7 +80,7 @@ _ONCE: Mapping[str, tuple[str, ...]] = {
     "unlock": ("pending",),
     "history": ("revisions", "workers", "established"),
     "show": ("before", "after"),
-    "app-look": ("state", "pending", "app", "releases", "reals", "files", "bytes", "sums"),
+    "app-look": ("state", "pending", "unmanaged", "app", "releases", "reals", "files", "bytes", "sums"),
     "app-change": ("send", "ready"),
     "app-down": ("send", "ready"),
     "app-recover": ("last",),

@@ -69,6 +69,7 @@ class _Held:
         self._down = ""  # why it doesn't serve, where that was its own fault
         self._run = run
         self._refusal: str | None = None
+        self._said: str | None = None  # what the node was refused with, where the fault is elsewhere
         self._verdict = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -97,7 +98,7 @@ class _Held:
             self.outcome = self._failed(error)
         else:
             self.up = True  # never ready where nothing was left to do
-            self.outcome = replace(self.outcome, done=True, notes=tuple(notes))
+            self.outcome = replace(self.outcome, done=True, notes=(*self.outcome.notes, *notes))
         finally:
             self.ended = True
             self._run.tell_news()
@@ -105,10 +106,12 @@ class _Held:
     def _decide(self) -> str | None:
         """Called when the node is ready; None to keep the change, once the verdict is that."""
         if (why := self.why_not_up()) is not None:
+            self._said = None if self._down else why
             return why
         self.up = True
         self._run.tell_news()
         self._verdict.wait()
+        self._said = self._refusal
         return self._refusal
 
     def why_not_up(self) -> str | None:
@@ -127,6 +130,8 @@ class _Held:
 
     def _failed(self, error: NginxwsError) -> AppOutcome:
         if not isinstance(error, Restored):
+            if isinstance(error, Interrupted) and error.detail == self._said:
+                error.detail = None  # nothing has failed
             return replace(self.outcome, error=error)
         if self._run.asked:
             error = Interrupted("interrupted; the node is as it was", node=error.node)

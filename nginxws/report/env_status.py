@@ -128,7 +128,9 @@ def _app_lines(app: AppStanding) -> Iterator[str]:
     if app.plan is not None and not app.plan.is_noop:
         yield f"not as wanted: `nginxws env up` has {count(len(app.plan.changes), 'step')} to do"
     elif app.plan is not None:
-        yield "not as wanted: edited by hand" if app.edited else "as wanted"
+        said = ["edited by hand"] if app.edited else []
+        said += ["it isn't up"] if app.silent is not None else []
+        yield f"not as wanted: {', '.join(said)}" if said else "as wanted"
 
 
 def _node_lines(node: BalancerStanding) -> Iterator[str]:

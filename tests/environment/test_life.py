@@ -41,7 +41,11 @@ def test_the_life_of_an_environment(environment: Surroundings) -> None:
     page.write_text(f"{text}// by hand\n")
     status = environment("status", "--detailed-exitcode", "--format", "json", code=2).held("env-status")
     assert status["apps"]["chat"]["files"] == [file | {"edited": True}]
+    for command in ("plan", "up"):
+        told = environment(command)
+        assert f"warning: chat: {page} was edited by hand, and stays as it is: " in told.err
     page.write_text(text)
+    assert "edited by hand" not in environment("plan").err
 
     environment("down")
     assert environment.trees() == first

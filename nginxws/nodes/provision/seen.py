@@ -77,6 +77,7 @@ class _Answers:
                 states,
                 "pending" in self.frames,
                 recorded=recorded,
+                unmanaged="unmanaged" in self.frames,
             ),
             recorded=recorded,
         )

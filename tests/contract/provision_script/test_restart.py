@@ -201,9 +201,9 @@ def test_a_service_is_restarted_by_what_manages_it(node: AppNode, manager: str, 
     node.wanted = replace(node.wanted, restart=None, service="chat")
     served = dash.with_options(restart="", service="chat")
     text = managers.script()
-    assert served.change(served.plan("one"), text=text).restarted
+    assert served.change(served.plan("one", served.look(text=text)), text=text).restarted
     with pytest.raises(Restored):
-        served.change(served.plan("two"), lambda: "no", text=text)
+        served.change(served.plan("two", served.look(text=text)), lambda: "no", text=text)
     assert managers.log.read_text().splitlines() == [asked] * 3
     assert node.running.read_bytes() == node.served()
 
@@ -212,8 +212,11 @@ def test_a_service_that_nothing_knows_is_refused_before_anything(dash: AppTalk, 
     managers, before = Managers(node), node.tree()
     node.wanted = replace(node.wanted, restart=None, service="chat")
     served = dash.with_options(restart="", service="chat")
+    now = served.look(text=managers.script())
     with pytest.raises(NodeError, match="no service chat"):
-        served.change(served.plan("one"), text=managers.script())
+        served.plan("one", now)
+    with pytest.raises(NodeError, match="no service chat"):
+        served.change(served.plan("one", replace(now, unmanaged=False)), text=managers.script())
     assert node.tree() == before
 
 

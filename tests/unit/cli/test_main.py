@@ -261,3 +261,18 @@ def test_the_demo_says_where_it_can_run(nginxws: Run, monkeypatch: pytest.Monkey
 
 def test_what_imports_the_module_runs_nothing() -> None:
     assert vars(import_module("nginxws.__main__"))["main"] is main
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asks"), [(["render", "/ws/", "h:1"], "recover"), (["env", "url"], "env status")]
+)
+def test_who_says_what_an_interruption_left(
+    nginxws: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str], asks: str
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("click.Context.invoke", interrupted)
+    ran = nginxws(*arguments)
+    assert ran.code == 130
+    assert f"hint: `nginxws {asks}` says" in ran.err

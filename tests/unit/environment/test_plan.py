@@ -61,6 +61,15 @@ def app(*files: WantedFile, **more: str | None) -> WantedApp:
     )
 
 
+def test_a_service_that_nothing_there_manages() -> None:
+    now = AppSnapshot(files=(FileState(CONF, b"url=old\nx=1\n"),), unmanaged=True)
+    with pytest.raises(NodeError, match="there is no service chat") as caught:
+        make_app_plan(app(IN_PLACE), now, None)
+    assert caught.value.hint == "name the service as the node does, or say restart = COMMAND"
+    done = AppSnapshot(files=(FileState(CONF, f"url={URL}\n".encode()),), unmanaged=True)
+    assert make_app_plan(app(IN_PLACE), done, None).is_noop, "nothing is to be restarted"
+
+
 def test_the_first_time() -> None:
     now = AppSnapshot(files=(FileState(CONF, b"url=old\nx=1\n"),))
     plan = make_app_plan(app(IN_SOURCE, IN_PLACE), now, SOURCE)

@@ -44,3 +44,15 @@ def test_an_interruption_has_no_failure_for_its_detail() -> None:
     (outcome,) = holding.results()
     assert isinstance(outcome.error, Interrupted)
     assert outcome.error.detail is None
+
+
+def test_what_was_noted_before_stays_noted() -> None:
+    def change(decide: Decide, _listener: Listener) -> Sequence[str]:
+        assert decide() is None
+        return ["second"]
+
+    outcome = AppOutcome("chat", AppPlan("chat", changes=("x",)), notes=("first",))
+    holding = Holding([AppTask(outcome, (), change, lambda _stopped: None)], Interrupts())
+    assert holding.bring_up()
+    assert holding.commit()
+    assert [one.notes for one in holding.results()] == [("first", "second")]

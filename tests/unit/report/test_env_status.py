@@ -117,7 +117,7 @@ def test_one_that_is_down_with_nothing_to_change_isnt_as_wanted(capsys: pytest.C
         PLAIN, AppSnapshot(), AppPlan("plain"), "no", files=(FileStanding("/a.js", "ws://h/", True),)
     )
     assert lines(Standing("h", [], [both], []), capsys)[0][-1] == (
-        "plain: not as wanted: edited by hand; it isn't up"
+        "plain: not as wanted: edited by hand, it isn't up"
     )
 
 

@@ -138,6 +138,7 @@ do_app_look() {
   owner
   emit state "$S$NL$owner"
   if [ -d "$S/pending" ]; then emit pending "$(cat "$S/pending/meta" 2>/dev/null)"; fi
+  find_manager || emit unmanaged "$SERVICE"
   find_current
   emit app "${RECORDED:-no}$NL$current$NL$foreign"
   emit releases "$(list_releases)"

@@ -106,6 +106,11 @@ def test_the_files_of_the_release_as_well() -> None:
     assert [value for key, value in session.asked if key == "path"] == ["/a", "/b", "c"]
 
 
+def test_a_service_that_nothing_manages() -> None:
+    assert seen(Frame("unmanaged", b"chat")).snapshot.unmanaged
+    assert not seen().snapshot.unmanaged
+
+
 def test_pending_and_foreign() -> None:
     found = seen(Frame("pending", b"tx 1"), Frame("app", b"no\n-\nlink ../x\ny"), Frame("releases", b""))
     assert found.snapshot.pending
