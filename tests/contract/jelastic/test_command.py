@@ -15,7 +15,8 @@ from support.nginx import NginxNode
 from support.platform_api import CREATE, DEPLOY, EXEC, INFO, RESTART, TOKEN, WRITE, PlatformApi
 from support.schemas import hold
 
-from nginxws.cli import env_platform, run
+from nginxws.cli import run
+from nginxws.cli.env import platform as env_platform
 from nginxws.providers.jelastic import Patience, flow
 
 pytestmark = pytest.mark.nginx

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from support.schemas import hold
 
-from nginxws.cli import env_changing
 from nginxws.cli.change import ChangeSettings
+from nginxws.cli.env import changing
 from nginxws.deploy import NodeOutcome
 from nginxws.environment.plan import AppPlan
 from nginxws.errors import NginxwsError
@@ -102,7 +102,7 @@ def test_an_application_that_cant_be_reached_as_it_says(nginxws: Run, write: Cal
 class _Changing:
     """Only what `ask` looks at."""
 
-    ask = env_changing.Changing.ask
+    ask = changing.Changing.ask
 
     def __init__(self) -> None:
         self.settings = ChangeSettings()
@@ -135,7 +135,7 @@ def test_a_balancer_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its routes leave, and so does the server block that came with its NGINX."""
     asked: list[str] = []
     monkeypatch.setattr(ChangeSettings, "asks", property(lambda _self: True))
-    monkeypatch.setattr(env_changing, "show_plans", lambda *_: None)
+    monkeypatch.setattr(changing, "show_plans", lambda *_: None)
     monkeypatch.setattr("click.confirm", lambda text, **_: asked.__iadd__([text]))
     plan = SimpleNamespace(files=("x",), blocked=())
     nodes = [SimpleNamespace(outcome=NodeOutcome(name, plan)) for name in ("lb2", "lb3")]  # type: ignore[arg-type]

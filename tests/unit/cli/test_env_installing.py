@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 
 from nginxws.cli.desired import Desired, Seen
-from nginxws.cli.env_installing import Installing
-from nginxws.cli.environment import Environment
+from nginxws.cli.env.installing import Installing
+from nginxws.cli.env.nodes import Environment
 from nginxws.deploy import NodeOutcome
 from nginxws.errors import NginxMissing, NodeError
 from nginxws.nodes.provision import install

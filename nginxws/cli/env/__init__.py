@@ -8,12 +8,12 @@ from nginxws.cli.group import LazyGroup
 
 #: Command name -> module of nginxws.cli that holds it, and its one-line help.
 COMMANDS = {
-    "up": ("env_up", "Bring the environment up: applications, addresses, routes; all of it or nothing."),
-    "plan": ("env_plan", "Show what `env up` would change."),
-    "status": ("env_status", "Say how each application and balancer stands."),
-    "url": ("env_url", "Print the ws:// and wss:// addresses."),
-    "down": ("env_down", "Take our part of the environment back, to the byte."),
-    "export": ("env_export", "Write it for another tool: jps, cloud-init, compose, ansible, shell."),
+    "up": ("env.up", "Bring the environment up: applications, addresses, routes; all of it or nothing."),
+    "plan": ("env.plan", "Show what `env up` would change."),
+    "status": ("env.status", "Say how each application and balancer stands."),
+    "url": ("env.url", "Print the ws:// and wss:// addresses."),
+    "down": ("env.down", "Take our part of the environment back, to the byte."),
+    "export": ("env.export", "Write it for another tool: jps, cloud-init, compose, ansible, shell."),
 }
 
 

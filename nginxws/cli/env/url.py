@@ -20,7 +20,7 @@ def url(**options: Any) -> int:
     With an application behind it, its name and the route's path come first. Without `tls = true` there are
     no wss:// addresses: the balancers would need TLS for them.
     """
-    from nginxws.cli.environment import Environment
+    from nginxws.cli.env.nodes import Environment
     from nginxws.errors import ExitCode
     from nginxws.report.environment import show_urls
 

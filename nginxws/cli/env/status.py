@@ -20,6 +20,6 @@ def status(**options: Any) -> int:
 
     It only looks, and waits for nothing.
     """
-    from nginxws.cli.env_looking import show_status
+    from nginxws.cli.env.standing import show_status
 
     return show_status(options)

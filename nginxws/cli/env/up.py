@@ -36,6 +36,6 @@ def up(**options: Any) -> int:
     restarts them, puts the routes on the balancers, and proves every address from here. Whatever fails on
     the way takes everything back. What is as wanted already is left alone, restarts included.
     """
-    from nginxws.cli.env_running import bring_up
+    from nginxws.cli.env.running import bring_up
 
     return bring_up(options)

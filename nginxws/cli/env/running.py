@@ -7,10 +7,10 @@ from typing import Any
 
 from nginxws.cli.change import ChangeSettings, settings_from
 from nginxws.cli.desired import Desired, Flags
-from nginxws.cli.env_changing import Changing, read_sources
-from nginxws.cli.env_installing import Installing
-from nginxws.cli.env_seeing import Leaving
-from nginxws.cli.environment import Environment
+from nginxws.cli.env.changing import Changing, read_sources
+from nginxws.cli.env.installing import Installing
+from nginxws.cli.env.nodes import Environment
+from nginxws.cli.env.parts import Leaving
 from nginxws.cli.running import times_from
 from nginxws.cli.targets import ChangeTimes
 from nginxws.cli.work_tree import describe
@@ -53,7 +53,7 @@ def _provided(
     environment: Environment, settings: ChangeSettings, options: dict[str, Any], *, command: str
 ) -> int:
     """The same by a platform's API."""
-    from nginxws.cli.env_provider import run
+    from nginxws.cli.env.provider import run
 
     return run(environment, settings, options, command)
 

@@ -30,6 +30,6 @@ from nginxws.cli.options import (
 @output_options
 def plan(**options: Any) -> int:
     """Show what `env up` would change on each application's node and each balancer; nothing is changed."""
-    from nginxws.cli.env_running import show_plan
+    from nginxws.cli.env.running import show_plan
 
     return show_plan(options)

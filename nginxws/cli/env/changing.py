@@ -9,13 +9,14 @@ from typing import Any
 
 import click
 
-from nginxws.cli import env_seeing, manifest_file, signals
+from nginxws.cli import manifest_file, signals
 from nginxws.cli.carrying import Carrying, PolicyFor, or_bug
 from nginxws.cli.change import ChangeSettings
 from nginxws.cli.desired import Desired, Seen
-from nginxws.cli.env_installing import Installing
-from nginxws.cli.env_seeing import SeenApp
-from nginxws.cli.environment import AppNode, Environment
+from nginxws.cli.env import parts
+from nginxws.cli.env.installing import Installing
+from nginxws.cli.env.nodes import AppNode, Environment
+from nginxws.cli.env.parts import SeenApp
 from nginxws.cli.targets import ChangeTimes, Opening, target_from
 from nginxws.counting import count
 from nginxws.deploy import NodeOutcome
@@ -79,7 +80,7 @@ class Changing:
         opening = Opening(target_from(options), times, asked_once(self.progress.asking(ask_secret)))
         found = manifest_file.opened(self.environment.file, self.desired.names, opening)
         with self.desired.entered(found) as links, self.environment.app_nodes(opening) as nodes:
-            lost = env_seeing.reach(links, nodes, self.wait, self.progress)
+            lost = parts.reach(links, nodes, self.wait, self.progress)
             if lost:
                 return _unreachable(links, nodes, lost)
             apps, seen = self.see(links, nodes)
@@ -98,7 +99,7 @@ class Changing:
     def see(self, links: Sequence[NodeLink], nodes: Sequence[AppNode]) -> tuple[list[SeenApp], list[Seen]]:
         """Every part looked at, all at once, and planned for."""
         undo = not self.settings.dry_run
-        looking = env_seeing.see_apps(nodes, self.plan_app, self.progress, undo=undo, deployed=not self.down)
+        looking = parts.see_apps(nodes, self.plan_app, self.progress, undo=undo, deployed=not self.down)
         seen = [
             self.installing.judged(one, down=self.down)
             for one in self.desired.see(links, self.progress, undo=undo)
@@ -109,9 +110,9 @@ class Changing:
     def judged(self, one: SeenApp) -> SeenApp:
         """With what keeps it from being begun, or is to be told of it."""
         if self.sources is None:
-            return env_seeing.told_of_strangers(one)
-        told = env_seeing.told_of_edits(one, self.sources.get(one.node.wanted.name))
-        return env_seeing.refuse_down(told)
+            return parts.told_of_strangers(one)
+        told = parts.told_of_edits(one, self.sources.get(one.node.wanted.name))
+        return parts.refuse_down(told)
 
     def plan_app(self, node: AppNode, now: AppSnapshot) -> AppPlan:
         """What an application's node lacks, or on the way down, what it has of ours."""
@@ -131,12 +132,12 @@ class Changing:
     ) -> Outcome:
         carrying = Carrying(self.desired, self.settings, self.progress, firm=self.settings.asks)
         seen = [carrying.vetted(one, policies) for one in seen]
-        if env_seeing.any_error(apps, seen):
+        if parts.any_error(apps, seen):
             return _nothing_begun(apps, seen)
         self.ask(apps, seen)
         seen = [self.installing.run(one, self.desired, opening, self.progress) for one in seen]
         seen = [carrying.vetted(one, policies) for one in seen]
-        if env_seeing.any_error(apps, seen):
+        if parts.any_error(apps, seen):
             outcome = _nothing_begun(apps, seen)
         else:
             tasks = [carrying.task(one, policies[one.link.name]) for one in seen]
@@ -148,12 +149,12 @@ class Changing:
         """Show the plans and wait for a yes, where somebody can be asked. Raises NginxwsError for a no."""
         planned = Outcome(tuple(one.outcome for one in apps), tuple(one.outcome for one in seen))
         besides = {*self.installing.wanted, *self.installing.leaving} - planned.pending_nodes
-        parts = planned.pending_parts + len(besides)
-        if not self.settings.asks or not parts:
+        pending = planned.pending_parts + len(besides)
+        if not self.settings.asks or not pending:
             return
         self.progress.pause()
         show_plans(planned, self.installing.wanted, self.installing.leaving)
-        if not click.confirm(f"Apply this to {count(parts, 'node')}?", err=True):
+        if not click.confirm(f"Apply this to {count(pending, 'node')}?", err=True):
             raise NginxwsError("not confirmed; nothing was changed", hint="--yes asks nothing")
 
     def carried_out(
@@ -207,11 +208,11 @@ def _unreachable(
     """What is said of every part when some couldn't be reached: nothing was touched."""
     apps = (AppOutcome(one.wanted.name, error=lost.get(one.link)) for one in nodes)
     found = (NodeOutcome(link.name, error=lost.get(link)) for link in links)
-    return Outcome(tuple(map(env_seeing.spared_app, apps)), tuple(map(env_seeing.spared_node, found)))
+    return Outcome(tuple(map(parts.spared_app, apps)), tuple(map(parts.spared_node, found)))
 
 
 def _nothing_begun(apps: Sequence[SeenApp], seen: Sequence[Seen]) -> Outcome:
     return Outcome(
-        tuple(env_seeing.spared_app(one.outcome) for one in apps),
-        tuple(env_seeing.spared_node(one.outcome) for one in seen),
+        tuple(parts.spared_app(one.outcome) for one in apps),
+        tuple(parts.spared_node(one.outcome) for one in seen),
     )

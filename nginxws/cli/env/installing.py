@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from nginxws.cli.desired import Desired, Seen
-from nginxws.cli.environment import Environment
+from nginxws.cli.env.nodes import Environment
 from nginxws.cli.targets import Opening
 from nginxws.errors import NginxMissing, NginxwsError, NodeError
 from nginxws.provisioning.installing import Install

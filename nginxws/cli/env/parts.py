@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from nginxws.checks.finding import Finding
 from nginxws.cli.desired import Desired, Seen
-from nginxws.cli.environment import AppNode
+from nginxws.cli.env.nodes import AppNode
 from nginxws.counting import count
 from nginxws.deploy import NodeOutcome, check_plan, refuse_stopped
 from nginxws.environment.archive import Entry

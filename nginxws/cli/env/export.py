@@ -31,8 +31,8 @@ def export(**options: Any) -> int:
     The same managed blocks, the same releases: `nginxws env status` knows them later. What a format
     can't do is said at the top of what is written.
     """
-    from nginxws.cli.env_changing import read_sources
-    from nginxws.cli.environment import Environment
+    from nginxws.cli.env.changing import read_sources
+    from nginxws.cli.env.nodes import Environment
     from nginxws.environment.export.formats import export as export_as
     from nginxws.environment.export.jobs import Ask
     from nginxws.errors import ExitCode, InvalidInput

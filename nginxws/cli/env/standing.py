@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from nginxws.cli import env_seeing, manifest_file
+from nginxws.cli import manifest_file
 from nginxws.cli.desired import Desired
-from nginxws.cli.env_changing import Sources, read_sources
-from nginxws.cli.env_seeing import SeenApp
-from nginxws.cli.environment import AppNode, Environment
+from nginxws.cli.env import parts
+from nginxws.cli.env.changing import Sources, read_sources
+from nginxws.cli.env.nodes import AppNode, Environment
+from nginxws.cli.env.parts import SeenApp
 from nginxws.cli.targets import ChangeTimes, Opening, target_from
 from nginxws.environment.plan import AppPlan, AppSnapshot, make_app_plan
 from nginxws.environment.standing import stand
@@ -24,7 +25,7 @@ def show_status(options: dict[str, Any]) -> int:
     """Look at everything; returns the exit code."""
     environment = Environment.need(options)
     if environment.provider(options):
-        from nginxws.cli.env_provider import look
+        from nginxws.cli.env.provider import look
     else:
         look = _look_at_nodes
     with Progress(verbose=options["verbose"], quiet=options["quiet"]) as progress:
@@ -48,9 +49,9 @@ def _look_at_nodes(environment: Environment, options: dict[str, Any], progress: 
 
     found = manifest_file.opened(environment.file, desired.names, opening)
     with desired.entered(found) as links, environment.app_nodes(opening) as nodes:
-        lost = env_seeing.reach(links, nodes, 0, progress)
+        lost = parts.reach(links, nodes, 0, progress)
         there = [node for node in nodes if node.link not in lost]
-        looking = env_seeing.see_apps(there, plan, progress, undo=False, deployed=True)
+        looking = parts.see_apps(there, plan, progress, undo=False, deployed=True)
         seen = desired.see([link for link in links if link not in lost], progress, undo=False)
         apps = {one.node.wanted.name: _app(one, sources) for one in looking()}
         balancers = {one.link.name: BalancerStanding(one.outcome, one.nginx, one.now) for one in seen}

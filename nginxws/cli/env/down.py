@@ -23,6 +23,6 @@ def down(**options: Any) -> int:
     address alone is taken; where that can't be told from the edit, nothing is begun without
     --overwrite-drift.
     """
-    from nginxws.cli.env_running import take_down
+    from nginxws.cli.env.running import take_down
 
     return take_down(options)

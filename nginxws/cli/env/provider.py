@@ -12,8 +12,8 @@ import click
 from nginxws.cli import signals
 from nginxws.cli.change import ChangeSettings, warm_up
 from nginxws.cli.desired import version
-from nginxws.cli.env_platform import Asked, ask_for
-from nginxws.cli.environment import Environment
+from nginxws.cli.env.nodes import Environment
+from nginxws.cli.env.platform import Asked, ask_for
 from nginxws.deploy import NodeOutcome
 from nginxws.environment.plan import AppPlan, AppSnapshot
 from nginxws.environment.wanted import WantedApp, written_address

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from nginxws.cli import manifest_file
 from nginxws.cli.desired import Desired, Flags
-from nginxws.cli.environment import Environment
+from nginxws.cli.env.nodes import Environment
 from nginxws.cli.parameters import said
 from nginxws.errors import InvalidInput, NodeError
 from nginxws.manifest.environment import AppEntry
