@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from faults.reporting import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401
 from hypothesis import settings
 from support.sshd import SshdFactory, SshServer, need, running
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from faults import matrix, test_matrix
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from faults import matrix, reporting, test_matrix
 from faults.matrix import Cell, Found
+from faults.reporting import USUAL
 from faults.variants import STEPS
 
 
@@ -45,3 +50,16 @@ def test_what_a_test_records() -> None:
     assert found.cells["test", "tcp cut"].result == "FAILED"
     assert found.mutants == {"a": "b", "c": "SURVIVED"}
     assert found.figures == {"d": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("option", "counts"),
+    [({}, True), ({"markexpr": USUAL}, True), ({"markexpr": "root"}, False), ({"keyword": "cut"}, False)],
+)
+def test_holes_count_in_every_run_that_is_not_narrowed(option: dict[str, str], counts: bool) -> None:
+    """The marker expression that all runs have doesn't narrow."""
+    found = Found()
+    found.take({"step": "connect", "fault": "tcp cut", "result": "old 6"}, passed=True)
+    usual = {"keyword": "", "markexpr": "", "collectonly": False, "maxfail": 0}
+    config: Any = SimpleNamespace(option=SimpleNamespace(**{**usual, **option}), args=["tests"])
+    assert bool(reporting._missing(config, found)) is counts
