@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from faults.reporting import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401
 from hypothesis import settings
 from support.sshd import SshdFactory, SshServer, need, running
 
@@ -30,3 +29,24 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshdFactory]:
             return stack.enter_context(running(program, folder, extra, host_key_type))
 
         yield start
+
+
+# With several workers, only hooks that stand here are called in the process that hears of all tests. What
+# they need is imported late: nothing of nginxws may be loaded before its coverage is measured.
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The fault matrix as it was tried."""
+    if not hasattr(terminalreporter.config, "workerinput"):
+        from faults import reporting
+
+        reporting.show(terminalreporter)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A hole in it fails the run."""
+    if not hasattr(session.config, "workerinput"):
+        from faults import reporting
+
+        reporting.fail_on_holes(session)

@@ -1,7 +1,6 @@
 """The table of what was tried: printed, kept, and a failure where it has a hole.
 
-Hooks for tests/conftest.py: with several workers only what is loaded at the start is heard in the process
-that knows of all their tests.
+Called by the hooks of tests/conftest.py, in the process that hears of all workers' tests.
 """
 
 from __future__ import annotations
@@ -16,10 +15,8 @@ from faults import matrix
 USUAL = "not soak"
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def show(terminalreporter: pytest.TerminalReporter) -> None:
     """The matrix as tried, and what caught the mutants; kept in the artifacts."""
-    if hasattr(terminalreporter.config, "workerinput"):
-        return
     found = _found(terminalreporter)
     if found.cells:
         terminalreporter.section("interruption matrix")
@@ -32,11 +29,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         matrix.save(Path(folder), found)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A hole fails the run. Only the process that hears of all workers' tests can know."""
+def fail_on_holes(session: pytest.Session) -> None:
+    """A hole fails the run."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if not isinstance(reporter, pytest.TerminalReporter) or hasattr(session.config, "workerinput"):
+    if not isinstance(reporter, pytest.TerminalReporter):
         return
     if session.exitstatus == pytest.ExitCode.OK and _missing(session.config, _found(reporter)):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
